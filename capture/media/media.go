@@ -1,0 +1,121 @@
+// Package media holds what flows from a camera's session to the container: the
+// tracks that a stream announces and the samples that follow. It knows neither
+// RTSP nor MP4.
+package media
+
+import (
+	"fmt"
+	"time"
+)
+
+// Codec names the format of a track's samples.
+type Codec string
+
+// The codecs that are recorded. A stream may carry others; their tracks are left out.
+const (
+	H264 Codec = "h264" // ISO/IEC 14496-10
+	H265 Codec = "h265" // ISO/IEC 23008-2
+	AAC  Codec = "aac"  // ISO/IEC 14496-3
+	Opus Codec = "opus" // RFC 6716
+	PCMU Codec = "pcmu" // ITU-T G.711 µ-law, 8 bits per sample
+	PCMA Codec = "pcma" // ITU-T G.711 A-law, 8 bits per sample
+)
+
+// IsVideo says whether the codec is one of pictures.
+func (c Codec) IsVideo() bool { return c == H264 || c == H265 }
+
+// Track describes one elementary stream of a session.
+type Track struct {
+	Codec     Codec
+	ClockRate int // ticks per second of DTS and PTS
+
+	Video ParameterSets // video only; empty until the stream has shown them
+
+	AudioConfig  []byte // AAC only: AudioSpecificConfig, ISO/IEC 14496-3 section 1.6.2.1
+	ChannelCount int    // audio only
+	SampleRate   int    // audio only, Hz
+}
+
+// ParameterSets are the out-of-band part of a video stream, without start codes
+// or length prefixes. VPS is used by H.265 only.
+type ParameterSets struct {
+	VPS, SPS, PPS []byte
+}
+
+// Complete says whether a decoder for codec can be set up from these sets.
+func (p ParameterSets) Complete(codec Codec) bool {
+	return len(p.SPS) > 0 && len(p.PPS) > 0 && (codec != H265 || len(p.VPS) > 0)
+}
+
+// Equal compares byte for byte.
+func (p ParameterSets) Equal(o ParameterSets) bool {
+	return string(p.VPS) == string(o.VPS) && string(p.SPS) == string(o.SPS) && string(p.PPS) == string(o.PPS)
+}
+
+// Sample is one video access unit or one audio frame.
+type Sample struct {
+	Track int // index into the tracks that the session announced
+
+	// DTS and PTS are in ticks of the track's clock rate. Zero is the same
+	// instant for all tracks of a session. DTS never decreases within a track.
+	DTS, PTS int64
+
+	// Wall is the host's time at which the sample was taken: the arrival of the
+	// least-delayed sample so far, carried on by the stream's own clock.
+	Wall time.Time
+
+	// Sync is set on video samples from which decoding can start.
+	Sync bool
+
+	// Units are the sample's pieces: NAL units without start codes for video
+	// (delimiters and parameter sets already taken out), exactly one frame for
+	// audio. The receiver may keep them until it returns.
+	Units [][]byte
+
+	// Params is set on a sync sample whose parameter sets differ from those in
+	// force before it; the receiver owns it.
+	Params *ParameterSets
+}
+
+// Size is the number of bytes the sample takes in a container with 4-byte
+// length prefixes (video) or none (audio).
+func (s *Sample) Size(codec Codec) int {
+	n := 0
+	for _, u := range s.Units {
+		n += len(u)
+	}
+	if codec.IsVideo() {
+		n += 4 * len(s.Units)
+	}
+	return n
+}
+
+// Duration converts ticks of a clock rate to time, without overflow for any
+// realistic recording length.
+func Duration(ticks int64, clockRate int) time.Duration {
+	rate := int64(clockRate)
+	return time.Duration(ticks/rate)*time.Second + time.Duration(ticks%rate)*time.Second/time.Duration(rate)
+}
+
+// Ticks converts time to ticks of a clock rate, rounding towards zero.
+func Ticks(d time.Duration, clockRate int) int64 {
+	rate := int64(clockRate)
+	return int64(d/time.Second)*rate + int64(d%time.Second)*rate/int64(time.Second)
+}
+
+// Validate refuses tracks that cannot be written: they come from outside.
+func (t *Track) Validate() error {
+	if t.ClockRate <= 0 || t.ClockRate > 10_000_000 {
+		return fmt.Errorf("%s track: clock rate %d is out of range", t.Codec, t.ClockRate)
+	}
+	if t.Codec.IsVideo() {
+		return nil
+	}
+	if t.ChannelCount < 1 || t.ChannelCount > 8 || t.SampleRate < 1000 || t.SampleRate > 384_000 {
+		return fmt.Errorf("%s track: %d channels at %d Hz is out of range", t.Codec, t.ChannelCount, t.SampleRate)
+	}
+	if t.Codec == AAC && len(t.AudioConfig) < 2 {
+		return fmt.Errorf("aac track: no AudioSpecificConfig")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+// Package outage turns a lasting trouble into a readable log: its first
+// occurrence is said at once, a repetition at most once a minute, another cause
+// at once, and its end once with how long it lasted. Cameras, destinations and
+// the central server each have one.
+package outage
+
+import (
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Every is how often a trouble that goes on is repeated in the log.
+const Every = time.Minute
+
+// Outage follows the trouble of one peer. It is safe for concurrent use.
+type Outage struct {
+	log  zerolog.Logger
+	what string // for example "camera unreachable"
+	now  func() time.Time
+
+	mu       sync.Mutex
+	since    time.Time
+	lastSaid time.Time
+	cause    string
+	unsaid   int
+}
+
+// New returns an Outage that logs to log; what names the peer and what it fails
+// to do, as a phrase. now is the clock, time.Now outside of tests.
+func New(log zerolog.Logger, what string, now func() time.Time) *Outage {
+	return &Outage{log: log, what: what, now: now}
+}
+
+// Failed notes one failure. cause is said to the operator together with remedy,
+// which may be empty; neither may hold a secret.
+func (o *Outage) Failed(cause, remedy string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.now()
+	if o.since.IsZero() {
+		o.since = now
+	}
+	if cause == o.cause && now.Sub(o.lastSaid) < Every {
+		o.unsaid++
+		return
+	}
+	event := o.log.Warn().Str("cause", cause)
+	if remedy != "" {
+		event = event.Str("remedy", remedy)
+	}
+	if o.unsaid > 0 {
+		event = event.Int("repeated", o.unsaid)
+	}
+	if down := now.Sub(o.since); down > time.Second {
+		event = event.Str("since", o.since.UTC().Format(time.RFC3339))
+	}
+	event.Msg(o.what)
+	o.lastSaid, o.cause, o.unsaid = now, cause, 0
+}
+
+// Recovered notes that the peer works; it says so if it had failed before.
+func (o *Outage) Recovered() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.since.IsZero() {
+		return
+	}
+	o.log.Info().Dur("lasted", o.now().Sub(o.since).Round(time.Second)).Msg(o.what + ": over")
+	o.since, o.lastSaid, o.cause, o.unsaid = time.Time{}, time.Time{}, "", 0
+}
+
+// Cause returns the trouble that goes on, empty when there is none, and since when.
+func (o *Outage) Cause() (cause string, since time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.cause, o.since
+}

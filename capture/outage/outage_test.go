@@ -1,0 +1,46 @@
+package outage
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+func TestSaidOnceThenEachMinute(t *testing.T) {
+	var buf bytes.Buffer
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	o := New(zerolog.New(&buf), "camera unreachable", func() time.Time { return now })
+	lines := func() int { return strings.Count(buf.String(), "\n") }
+
+	o.Recovered()
+	if lines() != 0 {
+		t.Fatalf("an end without a beginning was logged: %s", buf.String())
+	}
+	for range 30 {
+		o.Failed("no route", "check the cable")
+		now = now.Add(time.Second)
+	}
+	if lines() != 1 {
+		t.Fatalf("30 failures in 30 s: %d lines, want 1", lines())
+	}
+	now = now.Add(40 * time.Second)
+	o.Failed("no route", "check the cable")
+	if lines() != 2 || !strings.Contains(buf.String(), `"repeated":29`) {
+		t.Fatalf("after a minute: %s", buf.String())
+	}
+	o.Failed("wrong password", "")
+	if lines() != 3 {
+		t.Fatal("another cause was not said at once")
+	}
+	o.Recovered()
+	o.Recovered()
+	if lines() != 4 || !strings.Contains(buf.String(), "unreachable: over") {
+		t.Fatalf("end: %s", buf.String())
+	}
+	if cause, _ := o.Cause(); cause != "" {
+		t.Fatalf("cause after the end: %q", cause)
+	}
+}
