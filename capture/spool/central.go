@@ -1,0 +1,73 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Unreported lists segments whose state at central is behind their state here
+// and that are due at now: those being recorded first, then finished ones of the
+// last hour newest first, then the rest oldest first.
+func (s *Spool) Unreported(ctx context.Context, now time.Time, limit int) ([]Segment, error) {
+	return s.segments(ctx, `WHERE `+unreported+` AND central_next_us <= ?1
+		ORDER BY CASE WHEN state = 'recording' THEN 0 WHEN start_us > ?2 THEN 1 ELSE 2 END,
+		         CASE WHEN start_us > ?2 THEN -start_us ELSE start_us END
+		LIMIT ?3`, micros(now), micros(now.Add(-time.Hour)), limit)
+}
+
+// A finished segment has something to say when it is not registered yet, or once
+// every delivery is verified; with none at all it is complete as it is.
+const unreported = `central_state IN ('none','registered','recording') AND (
+	   state = 'recording' AND central_state <> 'recording'
+	OR state IN ('missing','empty')
+	OR state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
+		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state <> 'verified')))`
+
+// UnreportedCount is how many segments wait for central.
+func (s *Spool) UnreportedCount(ctx context.Context) (int, error) {
+	var n int
+	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE "+unreported).Scan(&n); err != nil {
+		return 0, fmt.Errorf("ledger: count unreported segments: %w", err)
+	}
+	return n, nil
+}
+
+// RegisterAttempted is committed before each register call: it is not
+// idempotent, and its answer can be lost.
+func (s *Spool) RegisterAttempted(ctx context.Context, id string) error {
+	return s.ledger.one(ctx, "register attempted", id,
+		`UPDATE segments SET central_attempts = central_attempts + 1 WHERE id = ? AND central_state = 'none'`, id)
+}
+
+// Registered notes the recording id that central gave.
+func (s *Spool) Registered(ctx context.Context, id, recordingID string) error {
+	return s.ledger.one(ctx, "registered", id, `UPDATE segments
+		SET central_state = 'registered', central_recording_id = ?, central_error = '', central_refused_us = 0
+		WHERE id = ? AND central_state = 'none'`, recordingID, id)
+}
+
+// CentralAcknowledged notes that central has taken a status. Completed and
+// failed are final.
+func (s *Spool) CentralAcknowledged(ctx context.Context, id string, state CentralState) error {
+	defer s.changed()
+	return s.ledger.one(ctx, "central acknowledged "+string(state), id, `UPDATE segments
+		SET central_state = ?, central_error = '', central_next_us = 0
+		WHERE id = ? AND central_state IN ('none','registered','recording')`, state, id)
+}
+
+// CentralRefused notes a 403 or 404. It is asked again at next, unless the answer
+// is taken for good.
+func (s *Spool) CentralRefused(ctx context.Context, id, reason string, at time.Time, forGood bool, next time.Time) error {
+	defer s.changed()
+	return s.ledger.one(ctx, "central refused", id, `UPDATE segments
+		SET central_state = CASE WHEN ? THEN 'refused' ELSE central_state END, central_error = ?,
+		    central_refused_us = CASE central_refused_us WHEN 0 THEN ? ELSE central_refused_us END, central_next_us = ?
+		WHERE id = ? AND central_state IN ('none','registered','recording')`, forGood, reason, micros(at), micros(next), id)
+}
+
+// CentralDeferred notes another failure and when to try again.
+func (s *Spool) CentralDeferred(ctx context.Context, id, reason string, next time.Time) error {
+	return s.ledger.one(ctx, "central deferred", id, `UPDATE segments SET central_error = ?, central_next_us = ?
+		WHERE id = ? AND central_state IN ('none','registered','recording')`, reason, micros(next), id)
+}

@@ -1,0 +1,206 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Deliveries lists the ways of one segment, the primary destination first.
+func (s *Spool) Deliveries(ctx context.Context, segmentID string) ([]Delivery, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+deliveryColumns+` FROM deliveries
+		WHERE segment_id = ? ORDER BY destination <> 'primary', destination`, segmentID)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: deliveries of %s: %w", segmentID, err)
+	}
+	defer rows.Close()
+	var out []Delivery
+	for rows.Next() {
+		var row deliveryRow
+		if err := rows.Scan(row.into()...); err != nil {
+			return nil, fmt.Errorf("ledger: deliveries of %s: %w", segmentID, err)
+		}
+		out = append(out, row.delivery())
+	}
+	return out, rows.Err()
+}
+
+const deliveryColumns = `deliveries.segment_id, destination, bucket, key, deliveries.state, verified_by, verified_us,
+	attempts, error, upload_id, part_size, algorithm`
+
+type deliveryRow struct {
+	d          Delivery
+	verifiedUs int64
+	upload     Upload
+}
+
+func (r *deliveryRow) into() []any {
+	return []any{&r.d.SegmentID, &r.d.Destination, &r.d.Bucket, &r.d.Key, &r.d.State, &r.d.VerifiedBy, &r.verifiedUs,
+		&r.d.Attempts, &r.d.LastError, &r.upload.ID, &r.upload.PartSize, &r.upload.Algorithm}
+}
+
+func (r *deliveryRow) delivery() Delivery {
+	d := r.d
+	d.VerifiedAt = fromMicros(r.verifiedUs)
+	if r.upload.ID != "" {
+		upload := r.upload
+		d.Upload = &upload
+	}
+	return d
+}
+
+// DueDeliveries lists finished segments that are not yet verified at a
+// destination and may be tried at now, oldest first.
+func (s *Spool) DueDeliveries(ctx context.Context, destination string, now time.Time, limit int) ([]Job, error) {
+	jobs, err := s.dueJobs(ctx, destination, now, limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: due deliveries to %s: %w", destination, err)
+	}
+	for i := range jobs {
+		if up := jobs[i].Delivery.Upload; up != nil {
+			if up.Parts, err = s.uploadParts(ctx, jobs[i].Segment.ID, destination); err != nil {
+				return nil, fmt.Errorf("ledger: parts of %s: %w", jobs[i].Segment.ID, err)
+			}
+		}
+	}
+	return jobs, nil
+}
+
+func (s *Spool) dueJobs(ctx context.Context, destination string, now time.Time, limit int) ([]Job, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+segmentColumns+", "+deliveryColumns+`
+		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
+		WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished' AND next_us <= ?
+		ORDER BY start_us LIMIT ?`, destination, micros(now), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var jobs []Job
+	for rows.Next() {
+		var job Job
+		var row deliveryRow
+		if err := scanSegment(rows, &job.Segment, row.into()...); err != nil {
+			return nil, err
+		}
+		job.Delivery = row.delivery()
+		jobs = append(jobs, job)
+	}
+	return jobs, rows.Err()
+}
+
+func (s *Spool) uploadParts(ctx context.Context, segmentID, destination string) ([]UploadPart, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT number, size, checksum, etag FROM upload_parts
+		WHERE segment_id = ? AND destination = ? ORDER BY number`, segmentID, destination)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var parts []UploadPart
+	for rows.Next() {
+		var p UploadPart
+		if err := rows.Scan(&p.Number, &p.Size, &p.Checksum, &p.ETag); err != nil {
+			return nil, err
+		}
+		parts = append(parts, p)
+	}
+	return parts, rows.Err()
+}
+
+// UploadOpened notes a multipart upload that the store has opened. One that was
+// noted before is forgotten with its parts.
+func (s *Spool) UploadOpened(ctx context.Context, segmentID, destination string, u Upload) error {
+	return s.setUpload(ctx, "upload opened", segmentID, destination, u)
+}
+
+// UploadAbandoned notes that the store no longer knows the upload.
+func (s *Spool) UploadAbandoned(ctx context.Context, segmentID, destination string) error {
+	return s.setUpload(ctx, "upload abandoned", segmentID, destination, Upload{})
+}
+
+func (s *Spool) setUpload(ctx context.Context, verb, segmentID, destination string, u Upload) error {
+	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM upload_parts WHERE segment_id = ? AND destination = ?", segmentID, destination); err != nil {
+			return fmt.Errorf("ledger: %s %s: %w", verb, segmentID, err)
+		}
+		return changed(verb, segmentID)(tx.ExecContext(ctx, `UPDATE deliveries SET upload_id = ?, part_size = ?, algorithm = ?
+			WHERE segment_id = ? AND destination = ? AND state = 'pending'`, u.ID, u.PartSize, u.Algorithm, segmentID, destination))
+	})
+}
+
+// PartSent notes a part that the store has acknowledged.
+func (s *Spool) PartSent(ctx context.Context, segmentID, destination string, p UploadPart) error {
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO upload_parts (segment_id, destination, number, size, checksum, etag)
+		VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET size = excluded.size, checksum = excluded.checksum, etag = excluded.etag`,
+		segmentID, destination, p.Number, p.Size, p.Checksum, p.ETag)
+	if err != nil {
+		return fmt.Errorf("ledger: part %d sent %s: %w", p.Number, segmentID, err)
+	}
+	return nil
+}
+
+// Stored notes that the store has accepted the whole object. The upload and its
+// parts are kept until the object has been verified: they are what a fallback
+// rests on.
+func (s *Spool) Stored(ctx context.Context, segmentID, destination string) error {
+	return s.ledger.one(ctx, "stored", segmentID, `UPDATE deliveries SET state = 'stored'
+		WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, segmentID, destination)
+}
+
+// Verified notes that the store has confirmed the object; by says on what ground.
+func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string, at time.Time) error {
+	defer s.changed()
+	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM upload_parts WHERE segment_id = ? AND destination = ?", segmentID, destination); err != nil {
+			return fmt.Errorf("ledger: verified %s: %w", segmentID, err)
+		}
+		return changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
+			SET state = 'verified', verified_by = ?, verified_us = ?, upload_id = '', error = ''
+			WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, by, micros(at), segmentID, destination))
+	})
+}
+
+// DeliveryDeferred notes a failed attempt and when the next may be made. An
+// object that was not what it should be is to be uploaded again.
+func (s *Spool) DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
+	return s.ledger.one(ctx, "delivery deferred", segmentID, `UPDATE deliveries
+		SET state = 'pending', attempts = attempts + 1, error = ?, next_us = ?
+		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, reason, micros(next), segmentID, destination)
+}
+
+// changed checks that a statement of a transaction changed exactly one row.
+func changed(verb, id string) func(sql.Result, error) error {
+	return func(res sql.Result, err error) error {
+		if err != nil {
+			return fmt.Errorf("ledger: %s %s: %w", verb, id, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n != 1 {
+			return fmt.Errorf("ledger: %s %s: %w", verb, id, errors.Join(ErrTransition, err))
+		}
+		return nil
+	}
+}
+
+// Backlog is what a destination has yet to receive and confirm.
+type Backlog struct {
+	Segments int
+	Bytes    int64
+	Duration time.Duration
+	Oldest   time.Time // start of the oldest; zero when there is none
+}
+
+// Backlog sums up the finished segments that are not verified at a destination.
+func (s *Spool) Backlog(ctx context.Context, destination string) (Backlog, error) {
+	var b Backlog
+	var us, oldest int64
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size),0), coalesce(sum(duration_us),0), coalesce(min(start_us),0)
+		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
+		WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished'`, destination).
+		Scan(&b.Segments, &b.Bytes, &us, &oldest)
+	if err != nil {
+		return b, fmt.Errorf("ledger: backlog of %s: %w", destination, err)
+	}
+	b.Duration, b.Oldest = time.Duration(us)*time.Microsecond, fromMicros(oldest)
+	return b, nil
+}

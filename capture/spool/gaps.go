@@ -1,0 +1,81 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// GapOpened notes that a camera is without footage since start. While one gap of
+// a camera is open another cannot be: the first cause stands.
+func (s *Spool) GapOpened(ctx context.Context, cameraID string, start time.Time, cause string) error {
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause) VALUES (?,?,?) ON CONFLICT DO NOTHING`,
+		cameraID, micros(start), cause)
+	if err != nil {
+		return fmt.Errorf("ledger: gap of camera %s opened: %w", cameraID, err)
+	}
+	return nil
+}
+
+// GapClosed notes that a camera has footage again from end on. A gap that turns
+// out to have no length is taken back.
+func (s *Spool) GapClosed(ctx context.Context, cameraID string, end time.Time) error {
+	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM gaps WHERE camera_id = ? AND end_us = 0 AND start_us >= ?`, cameraID, micros(end)); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE gaps SET end_us = ? WHERE camera_id = ? AND end_us = 0`, micros(end), cameraID)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: gap of camera %s closed: %w", cameraID, err)
+	}
+	return nil
+}
+
+// gapBetween notes a gap whose both ends are known.
+func (s *Spool) gapBetween(ctx context.Context, cameraID string, start, end time.Time, cause string) error {
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause) VALUES (?,?,?,?)`,
+		cameraID, micros(start), micros(end), cause)
+	if err != nil {
+		return fmt.Errorf("ledger: gap of camera %s: %w", cameraID, err)
+	}
+	return nil
+}
+
+// Gaps lists the gaps of a camera, oldest first.
+func (s *Spool) Gaps(ctx context.Context, cameraID string) ([]Gap, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause FROM gaps
+		WHERE camera_id = ? ORDER BY start_us, id`, cameraID)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
+	}
+	defer rows.Close()
+	var out []Gap
+	for rows.Next() {
+		var g Gap
+		var start, end int64
+		if err := rows.Scan(&g.ID, &g.CameraID, &start, &end, &g.Cause); err != nil {
+			return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
+		}
+		g.Start, g.End = fromMicros(start), fromMicros(end)
+		out = append(out, g)
+	}
+	return out, rows.Err()
+}
+
+// AccountedUntil is the end of the last footage or gap of a camera: from there on
+// nothing is known of it. It is zero for a camera that was never seen, and the
+// start of a gap that is still open.
+func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
+	var us sql.NullInt64
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT max(at) FROM (
+		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1
+		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1)`, cameraID).Scan(&us)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
+	}
+	return fromMicros(us.Int64), nil
+}

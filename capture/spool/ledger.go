@@ -1,0 +1,221 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// ledger is the SQLite database. It has one writer, the agent, and one
+// connection; synchronous=FULL makes every committed verb survive a power cut.
+type ledger struct {
+	db  *sql.DB
+	now func() time.Time
+}
+
+// migrations lead from one schema version (PRAGMA user_version) to the next. One
+// that was released is never changed; another is added behind it.
+var migrations = []string{`
+CREATE TABLE identity (id TEXT NOT NULL) STRICT;
+
+CREATE TABLE segments (
+	id            TEXT PRIMARY KEY,
+	camera_id     TEXT NOT NULL,
+	camera_name   TEXT NOT NULL,
+	client_name   TEXT NOT NULL,
+	path          TEXT NOT NULL UNIQUE,
+	state         TEXT NOT NULL CHECK (state IN ('recording','finished','deleted','missing','empty')),
+	start_us      INTEGER NOT NULL,
+	end_us        INTEGER NOT NULL DEFAULT 0,
+	duration_us   INTEGER NOT NULL DEFAULT 0,
+	size          INTEGER NOT NULL DEFAULT 0,
+	checksum      TEXT NOT NULL DEFAULT '',
+	video_codec   TEXT NOT NULL DEFAULT '',
+	audio_codec   TEXT NOT NULL DEFAULT '',
+	width         INTEGER NOT NULL DEFAULT 0,
+	height        INTEGER NOT NULL DEFAULT 0,
+	frame_rate    REAL NOT NULL DEFAULT 0,
+	frames        INTEGER NOT NULL DEFAULT 0,
+	central_state        TEXT NOT NULL DEFAULT 'none'
+		CHECK (central_state IN ('none','registered','recording','completed','failed','refused')),
+	central_recording_id TEXT NOT NULL DEFAULT '',
+	central_attempts     INTEGER NOT NULL DEFAULT 0,
+	central_error        TEXT NOT NULL DEFAULT '',
+	central_refused_us   INTEGER NOT NULL DEFAULT 0,
+	central_next_us      INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX segments_present ON segments (state, start_us) WHERE state IN ('recording','finished');
+CREATE INDEX segments_unreported ON segments (central_state, start_us) WHERE central_state IN ('none','registered','recording');
+CREATE INDEX segments_camera ON segments (camera_id, end_us);
+
+CREATE TABLE deliveries (
+	segment_id  TEXT NOT NULL REFERENCES segments (id),
+	destination TEXT NOT NULL,
+	bucket      TEXT NOT NULL,
+	key         TEXT NOT NULL,
+	state       TEXT NOT NULL CHECK (state IN ('pending','stored','verified')),
+	verified_by TEXT NOT NULL DEFAULT '',
+	verified_us INTEGER NOT NULL DEFAULT 0,
+	attempts    INTEGER NOT NULL DEFAULT 0,
+	error       TEXT NOT NULL DEFAULT '',
+	next_us     INTEGER NOT NULL DEFAULT 0,
+	upload_id   TEXT NOT NULL DEFAULT '',
+	part_size   INTEGER NOT NULL DEFAULT 0,
+	algorithm   TEXT NOT NULL DEFAULT '',
+	PRIMARY KEY (segment_id, destination)
+) STRICT;
+CREATE INDEX deliveries_open ON deliveries (destination) WHERE state <> 'verified';
+
+CREATE TABLE upload_parts (
+	segment_id  TEXT NOT NULL,
+	destination TEXT NOT NULL,
+	number      INTEGER NOT NULL,
+	size        INTEGER NOT NULL,
+	checksum    TEXT NOT NULL,
+	etag        TEXT NOT NULL,
+	PRIMARY KEY (segment_id, destination, number),
+	FOREIGN KEY (segment_id, destination) REFERENCES deliveries (segment_id, destination)
+) STRICT;
+
+CREATE TABLE gaps (
+	id        INTEGER PRIMARY KEY,
+	camera_id TEXT NOT NULL,
+	start_us  INTEGER NOT NULL,
+	end_us    INTEGER NOT NULL DEFAULT 0,
+	cause     TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX gaps_open ON gaps (camera_id) WHERE end_us = 0;
+CREATE INDEX gaps_camera ON gaps (camera_id, end_us);
+`}
+
+// openLedger opens or creates the database. One that SQLite says is damaged is
+// moved aside: the segments are adopted into a new one, which is worse than a
+// good ledger and better than not recording.
+func openLedger(ctx context.Context, file string, log zerolog.Logger, now func() time.Time) (*ledger, error) {
+	l, err := connect(ctx, file, now)
+	if !damaged(err) {
+		return l, err
+	}
+	aside := fmt.Sprintf("%s.damaged-%s", file, now().UTC().Format(fileTime))
+	log.Error().Err(err).Str("moved_to", aside).Msg("the ledger is damaged: starting a new one and adopting the segments on disk")
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("move the damaged ledger aside: %w", err)
+		}
+	}
+	return connect(ctx, file, now)
+}
+
+func damaged(err error) bool {
+	var se *sqlite.Error
+	return errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
+func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
+	params := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"},
+	}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(file)}).EscapedPath(), RawQuery: params.Encode()}
+	db, err := sql.Open("sqlite", dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger %s: %w", file, err)
+	}
+	db.SetMaxOpenConns(1)
+	l := &ledger{db: db, now: now}
+	if err := l.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the ledger %s: %w", file, err), db.Close())
+	}
+	return l, nil
+}
+
+func (l *ledger) migrate(ctx context.Context) error {
+	var version int
+	if err := l.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return fmt.Errorf("read its version: %w", err)
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("it has version %d and was written by a newer agent; this one knows up to %d", version, len(migrations))
+	}
+	for ; version < len(migrations); version++ {
+		err := l.tx(ctx, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("bring it from version %d to %d: %w", version, version+1, err)
+		}
+	}
+	return nil
+}
+
+func (l *ledger) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := l.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("begin a ledger transaction: %w", err)
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// identity returns the id that binds ledger and directory. A new ledger takes
+// the directory's, if that has one: then the old ledger was lost.
+func (l *ledger) identity(ctx context.Context, directory string) (string, error) {
+	var id string
+	err := l.db.QueryRowContext(ctx, "SELECT id FROM identity").Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		if id = directory; id == "" {
+			id = uuid.NewString()
+		}
+		_, err = l.db.ExecContext(ctx, "INSERT INTO identity (id) VALUES (?)", id)
+	}
+	if err != nil {
+		return "", fmt.Errorf("read the ledger's identity: %w", err)
+	}
+	return id, nil
+}
+
+// ErrTransition says that a verb does not fit the state a row is in.
+var ErrTransition = errors.New("not possible in its present state")
+
+// one runs a statement that has to change exactly one row: a verb.
+func (l *ledger) one(ctx context.Context, verb, id, query string, args ...any) error {
+	res, err := l.db.ExecContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("ledger: %s %s: %w", verb, id, err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("ledger: %s %s: %w", verb, id, ErrTransition)
+	}
+	return nil
+}
+
+// micros stores a time; the zero time is 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}

@@ -1,0 +1,40 @@
+package spool
+
+import (
+	"errors"
+	"os"
+	"time"
+
+	"golang.org/x/sys/windows"
+)
+
+// openFile opens with read, write and delete sharing, which os.OpenFile does
+// not ask for: a player that reads a segment must not keep us from finishing or
+// deleting it. A scanner that holds the file for a moment is waited for.
+func openFile(name string, flag int) (*os.File, error) {
+	access, creation := uint32(windows.GENERIC_READ), uint32(windows.OPEN_EXISTING)
+	if flag&os.O_RDWR != 0 {
+		access |= windows.GENERIC_WRITE
+	}
+	if flag&os.O_CREATE != 0 {
+		creation = windows.CREATE_NEW
+	}
+	path, err := windows.UTF16PtrFromString(name)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	const share = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
+	for attempt := 0; ; attempt++ {
+		h, err := windows.CreateFile(path, access, share, nil, creation, windows.FILE_ATTRIBUTE_NORMAL, 0)
+		if err == nil {
+			return os.NewFile(uintptr(h), name), nil
+		}
+		if !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || attempt == 10 {
+			return nil, &os.PathError{Op: "open", Path: name, Err: err}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// syncDirs has nothing to do: NTFS journals its directories.
+func syncDirs(...string) error { return nil }

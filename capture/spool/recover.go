@@ -1,0 +1,255 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+
+	"recording-agent/capture/mp4"
+)
+
+// Recovery is what Recover found and did.
+type Recovery struct {
+	Recovered int // unfinished segments that were finished
+	Adopted   int // files that had no row
+	Empty     int // files that held no whole part and were removed
+	Missing   int // rows whose file is gone
+	Failed    int // files that could not be read; they are left as they are
+}
+
+// Recover brings files and ledger together again after whatever ended the last
+// run: unfinished segments are cut and finished, files without a row adopted,
+// rows without a file marked. It is to be called once, before anything is
+// recorded or uploaded, and can be run again after a crash of its own.
+//
+// One file's trouble is logged and does not stop the rest.
+func (s *Spool) Recover(ctx context.Context) (Recovery, error) {
+	var r Recovery
+	if err := s.recoverRows(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := s.adoptFiles(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := s.planPresent(ctx); err != nil {
+		return r, err
+	}
+	return r, s.retryAtOnce(ctx)
+}
+
+// recoverRows goes through the segments that should have a file.
+func (s *Spool) recoverRows(ctx context.Context, r *Recovery) error {
+	for _, state := range []State{Recording, Finished} {
+		segs, err := s.Segments(ctx, state)
+		if err != nil {
+			return err
+		}
+		for _, seg := range segs {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := s.recoverRow(ctx, seg, r); err != nil {
+				r.Failed++
+				s.opts.Log.Error().Err(err).Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
+					Msg("segment could not be recovered; it is left as it is and tried again at the next start")
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Spool) recoverRow(ctx context.Context, seg Segment, r *Recovery) error {
+	name, err := s.file(seg.Path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		return s.withoutFile(ctx, seg, r)
+	} else if err != nil || seg.State == Finished {
+		return err
+	}
+	result, err := recoverFile(name)
+	if errors.Is(err, mp4.ErrEmpty) || errors.Is(err, mp4.ErrNotSegment) {
+		return s.giveUp(ctx, seg, name, r)
+	}
+	if err != nil {
+		return err
+	}
+	s.sayRecovered(seg, result)
+	r.Recovered++
+	return s.Finished(ctx, seg.ID, seg.Start, result)
+}
+
+func (s *Spool) sayRecovered(seg Segment, result mp4.Result) {
+	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", result.Duration).
+		Int64("torn_bytes", result.Cut).Msg("unfinished segment recovered")
+}
+
+// withoutFile settles a row whose file is gone: a crash between unlink and row
+// leaves it safe, and then it was deleted.
+func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error {
+	verified, err := s.segments(ctx, "WHERE id = ?2 AND "+safe, false, seg.ID)
+	if err != nil {
+		return err
+	}
+	if len(verified) == 1 {
+		return s.ledger.one(ctx, "deleted", seg.ID, `UPDATE segments SET state = 'deleted' WHERE id = ?`, seg.ID)
+	}
+	r.Missing++
+	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
+		Time("start", seg.Start).Msg("the file of a segment that was not uploaded yet is gone: somebody removed it, or the disk lost it")
+	return s.FileMissing(ctx, seg.ID)
+}
+
+// giveUp removes a file that holds no whole part, and accounts for its time.
+func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recovery) error {
+	r.Empty++
+	s.opts.Log.Warn().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
+		Msg("segment ends before its first whole part: nothing in it can be played, it is removed")
+	if err := s.gapBetween(ctx, seg.CameraID, seg.Start, seg.Start, "segment cut off before its first whole part"); err != nil {
+		return err
+	}
+	if err := s.empty(ctx, seg.ID); err != nil {
+		return err
+	}
+	return os.Remove(name)
+}
+
+func recoverFile(name string) (mp4.Result, error) {
+	f, err := openFile(name, os.O_RDWR)
+	if err != nil {
+		return mp4.Result{}, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err != nil {
+		return mp4.Result{}, err
+	}
+	result, err := mp4.Recover(f, st.Size())
+	if err != nil {
+		return result, fmt.Errorf("recover %s: %w", filepath.Base(name), err)
+	}
+	return result, nil
+}
+
+// adoptFiles makes rows for the files that have none: the ledger was lost, or a
+// crash came between the first part and its row.
+func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
+	root := filepath.Join(s.opts.Dir, segmentsDir)
+	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if entry.IsDir() || !entry.Type().IsRegular() || filepath.Ext(name) != ".mp4" {
+			return nil
+		}
+		rel, err := filepath.Rel(s.opts.Dir, name)
+		if err != nil {
+			return err
+		}
+		if err := s.adoptFile(ctx, name, filepath.ToSlash(rel), r); err != nil {
+			r.Failed++
+			s.opts.Log.Error().Err(err).Str("file", filepath.ToSlash(rel)).Msg("file without a row could not be adopted; it is left as it is")
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("look for files without a row: %w", err)
+	}
+	return nil
+}
+
+func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) error {
+	var known int
+	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE path = ?", rel).Scan(&known); err != nil || known > 0 {
+		return err
+	}
+	cameraID, segmentID, start, ok := parsePath(rel)
+	if !ok {
+		return errors.New("its name is not that of a segment")
+	}
+	seg := Segment{ID: segmentID, CameraID: cameraID, CameraName: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
+	result, err := recoverFile(name)
+	if errors.Is(err, mp4.ErrEmpty) {
+		if err := s.Begun(ctx, seg); err != nil {
+			return err
+		}
+		return s.giveUp(ctx, seg, name, r)
+	}
+	if err != nil {
+		return err
+	}
+	seg.take(result)
+	if err := s.adopted(ctx, seg); err != nil {
+		return err
+	}
+	r.Adopted++
+	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", seg.Duration).
+		Int64("torn_bytes", result.Cut).Msg("file without a row adopted")
+	return nil
+}
+
+// take fills in what a recovered file says of itself. Its camera and id are those
+// of its place: the metadata only adds what the name does not say.
+func (seg *Segment) take(r mp4.Result) {
+	if r.CameraName != "" {
+		seg.CameraName = r.CameraName
+	}
+	if r.ClientName != "" {
+		seg.ClientName = r.ClientName
+	}
+	if !r.Start.IsZero() && r.Start.Sub(seg.Start).Abs() < time.Second {
+		seg.Start = r.Start
+	}
+	if _, err := uuid.Parse(seg.ID); err != nil && plainID.MatchString(r.SegmentID) {
+		seg.ID = r.SegmentID
+	}
+	seg.State, seg.End, seg.Duration = Finished, seg.Start.Add(r.Duration), r.Duration
+	seg.Size, seg.Checksum = r.Size, r.Checksum
+	seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height = r.VideoCodec, r.AudioCodec, r.Width, r.Height
+	seg.FrameRate, seg.Frames = r.FrameRate, r.Frames
+}
+
+// planPresent makes the deliveries that a destination added to the
+// configuration since is owed.
+func (s *Spool) planPresent(ctx context.Context) error {
+	if len(s.opts.Destinations) == 0 {
+		return nil
+	}
+	segs, err := s.Segments(ctx, Finished)
+	if err != nil {
+		return err
+	}
+	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		for _, seg := range segs {
+			if err := s.plan(ctx, tx, seg); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// retryAtOnce forgets the waiting times of the last run: what made calls fail
+// may have been mended by the restart.
+func (s *Spool) retryAtOnce(ctx context.Context) error {
+	for _, query := range []string{
+		"UPDATE deliveries SET next_us = 0 WHERE state <> 'verified'",
+		"UPDATE segments SET central_next_us = 0 WHERE central_state IN ('none','registered','recording')",
+	} {
+		if _, err := s.ledger.db.ExecContext(ctx, query); err != nil {
+			return fmt.Errorf("ledger: clear waiting times: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"recording-agent/capture/mp4"
+)
+
+// Begun makes the row of a segment whose file holds its first part, and the
+// deliveries it is due. A crash before leaves a file that is adopted.
+func (s *Spool) Begun(ctx context.Context, seg Segment) error {
+	seg.State = Recording
+	return s.insert(ctx, "begun", seg)
+}
+
+// adopted makes the row of a finished file that had none.
+func (s *Spool) adopted(ctx context.Context, seg Segment) error {
+	return s.insert(ctx, "adopted", seg)
+}
+
+func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
+	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO segments
+			(id, camera_id, camera_name, client_name, path, state, start_us, end_us, duration_us, size, checksum,
+			 video_codec, audio_codec, width, height, frame_rate, frames)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
+			seg.Duration.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
+			seg.FrameRate, seg.Frames)
+		if err != nil {
+			return err
+		}
+		return s.plan(ctx, tx, seg)
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: %s %s: %w", verb, seg.ID, err)
+	}
+	s.changed()
+	return nil
+}
+
+// plan makes the deliveries of a segment that are not there yet. The key is
+// rendered here, once, and never again.
+func (s *Spool) plan(ctx context.Context, tx *sql.Tx, seg Segment) error {
+	for _, d := range s.opts.Destinations {
+		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (segment_id, destination, bucket, key, state)
+			VALUES (?,?,?,?,'pending') ON CONFLICT DO NOTHING`, seg.ID, d.Name, d.Bucket, d.Key(seg))
+		if err != nil {
+			return fmt.Errorf("plan its delivery to %s: %w", d.Name, err)
+		}
+	}
+	return nil
+}
+
+// Finished notes that the file of a segment is complete. End is start plus the
+// media's duration.
+func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error {
+	defer s.changed()
+	return s.ledger.one(ctx, "finished", id, `UPDATE segments SET state = 'finished', end_us = ?, duration_us = ?,
+		size = ?, checksum = ?, video_codec = ?, audio_codec = ?, width = ?, height = ?, frame_rate = ?, frames = ?
+		WHERE id = ? AND state = 'recording'`,
+		micros(start.Add(r.Duration)), r.Duration.Microseconds(), r.Size, r.Checksum, r.VideoCodec, r.AudioCodec,
+		r.Width, r.Height, r.FrameRate, r.Frames, id)
+}
+
+// empty notes that a segment's file held no whole part.
+func (s *Spool) empty(ctx context.Context, id string) error {
+	defer s.changed()
+	return s.ledger.one(ctx, "empty", id, `UPDATE segments SET state = 'empty' WHERE id = ? AND state = 'recording'`, id)
+}
+
+// FileMissing notes that the file of a segment is gone though nobody here removed
+// it. It is reported, not looked for again.
+func (s *Spool) FileMissing(ctx context.Context, id string) error {
+	defer s.changed()
+	return s.ledger.one(ctx, "file missing", id,
+		`UPDATE segments SET state = 'missing' WHERE id = ? AND state IN ('recording','finished')`, id)
+}
+
+// Damaged notes that the bytes on the disk are not those that were written: from
+// here on the segment is what its file holds.
+func (s *Spool) Damaged(ctx context.Context, id string, size int64, checksum string) error {
+	return s.ledger.one(ctx, "damaged", id,
+		`UPDATE segments SET size = ?, checksum = ? WHERE id = ? AND state = 'finished'`, size, checksum, id)
+}
+
+// Segment returns one row.
+func (s *Spool) Segment(ctx context.Context, id string) (Segment, error) {
+	segs, err := s.segments(ctx, "WHERE id = ?", id)
+	if err == nil && len(segs) == 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return Segment{}, fmt.Errorf("ledger: segment %s: %w", id, err)
+	}
+	return segs[0], nil
+}
+
+// Segments lists all rows of a state, oldest first.
+func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
+	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
+}
+
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, path, segments.state, start_us, end_us, duration_us, size, checksum,
+	video_codec, audio_codec, width, height, frame_rate, frames,
+	central_state, central_recording_id, central_attempts, central_error, central_refused_us`
+
+func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segment, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+segmentColumns+" FROM segments "+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: list segments: %w", err)
+	}
+	defer rows.Close()
+	var out []Segment
+	for rows.Next() {
+		var seg Segment
+		if err := scanSegment(rows, &seg); err != nil {
+			return nil, fmt.Errorf("ledger: list segments: %w", err)
+		}
+		out = append(out, seg)
+	}
+	return out, rows.Err()
+}
+
+// scanSegment reads segmentColumns, and what else the query selected behind them.
+func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
+	var start, end, duration, refused int64
+	into := append([]any{
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.Path, &seg.State, &start, &end, &duration,
+		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
+		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused,
+	}, more...)
+	if err := rows.Scan(into...); err != nil {
+		return err
+	}
+	seg.Start, seg.End, seg.Central.RefusedAt = fromMicros(start), fromMicros(end), fromMicros(refused)
+	seg.Duration = time.Duration(duration) * time.Microsecond
+	return nil
+}

@@ -1,0 +1,132 @@
+// Package spool is the border between capture and uploader: a directory of
+// segment files and a ledger that says what each of them is and how far it has
+// come. The disk is the queue; nothing that matters lives only in memory.
+//
+// Layout of the data directory:
+//
+//	lock                                   held by the one agent that runs on it
+//	spool.id                               binds the directory to its ledger
+//	ledger.db                              SQLite
+//	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gofrs/flock"
+	"github.com/rs/zerolog"
+)
+
+// Destination is where finished segments are to be delivered.
+type Destination struct {
+	Name   string
+	Bucket string
+	Key    func(Segment) string // rendered once, when the segment begins
+}
+
+// Options configure a Spool.
+type Options struct {
+	Dir          string // created if it does not exist
+	ClientName   string // for files that are adopted without one
+	Destinations []Destination
+	Log          zerolog.Logger
+	Now          func() time.Time
+}
+
+// Spool is an open data directory. It is safe for concurrent use.
+type Spool struct {
+	opts   Options
+	lock   *flock.Flock
+	ledger *ledger
+
+	mu   sync.Mutex
+	subs []chan struct{}
+}
+
+// ErrLocked says that another agent runs on the data directory.
+var ErrLocked = errors.New("another agent is running on this data directory")
+
+// Open locks the data directory and opens its ledger, creating what is not there
+// yet. Recover has to follow before anything is recorded or uploaded.
+func Open(ctx context.Context, o Options) (*Spool, error) {
+	if err := os.MkdirAll(filepath.Join(o.Dir, segmentsDir), 0o750); err != nil {
+		return nil, fmt.Errorf("create the data directory (agent.data_dir): %w", err)
+	}
+	lock := flock.New(filepath.Join(o.Dir, "lock"))
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory %s: %w", o.Dir, err)
+	}
+	if !held {
+		return nil, fmt.Errorf("%w (%s): stop it first, or give this one a data_dir of its own", ErrLocked, o.Dir)
+	}
+	s := &Spool{opts: o, lock: lock}
+	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
+		err = s.bind(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// Close closes the ledger and gives up the lock.
+func (s *Spool) Close() error {
+	var errs []error
+	if s.ledger != nil {
+		errs = append(errs, s.ledger.db.Close())
+	}
+	return errors.Join(append(errs, s.lock.Unlock())...)
+}
+
+// bind makes sure that ledger and directory belong together: with a ledger that
+// was copied from elsewhere, everything here would look like it had no row, and
+// everything there like it had no file.
+func (s *Spool) bind(ctx context.Context) error {
+	file := filepath.Join(s.opts.Dir, "spool.id")
+	here, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read %s: %w", file, err)
+	}
+	known, err := s.ledger.identity(ctx, string(here))
+	switch {
+	case err != nil:
+		return err
+	case string(here) == "":
+		return writeDurably(file, []byte(known))
+	case string(here) != known:
+		return fmt.Errorf("the ledger in %s belongs to another data directory: move ledger.db away to have the segments here adopted", s.opts.Dir)
+	}
+	return nil
+}
+
+// Subscribe returns a channel with one slot that receives a hint after each
+// change of a segment or delivery. A hint that is lost costs time, never data:
+// whoever listens also looks by itself from time to time.
+func (s *Spool) Subscribe() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := make(chan struct{}, 1)
+	s.subs = append(s.subs, c)
+	return c
+}
+
+func (s *Spool) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.subs {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Dir is the data directory.
+func (s *Spool) Dir() string { return s.opts.Dir }
