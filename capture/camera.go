@@ -1,0 +1,166 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/mp4"
+	"recording-agent/capture/outage"
+)
+
+// Stream is one attempt at a camera: it connects, gives r the tracks and the
+// samples, and returns when the session ends. It waits for all it has started.
+type Stream func(ctx context.Context, r *Recorder) error
+
+// Options configure a Camera.
+type Options struct {
+	ID         string // a plain id
+	Name       string
+	ClientName string
+	Stream     Stream
+	Segmenting Segmenting
+	Spool      Spool
+	Parts      *sync.Pool // from NewPartPool, shared by all cameras
+	Log        zerolog.Logger
+	Now        func() time.Time
+}
+
+// NewPartPool returns the memory that cameras fill in turn.
+func NewPartPool() *sync.Pool { return &sync.Pool{New: func() any { return mp4.NewPart() }} }
+
+// Camera records one camera for as long as it runs.
+type Camera struct {
+	opts     Options
+	log      zerolog.Logger
+	recorder *Recorder
+	outage   *outage.Outage
+}
+
+// New prepares a camera.
+func New(o Options) *Camera {
+	log := o.Log.With().Str("camera", o.ID).Str("name", o.Name).Logger()
+	c := &Camera{opts: o, log: log, outage: outage.New(log, "camera delivers no footage", o.Now)}
+	c.recorder = newRecorder(o, log, c.outage.Recovered)
+	c.recorder.meter.update(func(s *Status) { s.ID, s.Name, s.State = o.ID, o.Name, Connecting })
+	return c
+}
+
+// Status is the camera's present condition.
+func (c *Camera) Status() Status { return c.recorder.meter.snapshot() }
+
+const (
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+	// steady is how long a session has to last for its end to be a new trouble,
+	// not the old one: the next attempt is made soon again.
+	steady = 10 * time.Second
+)
+
+// Run records until ctx ends, then finishes the segment that is open. A camera
+// that fails is tried again for ever, with jittered pauses of 1 s to 30 s.
+func (c *Camera) Run(ctx context.Context) {
+	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
+	var written sync.WaitGroup
+	written.Go(func() { c.recorder.run(writing) })
+	defer written.Wait()
+	defer stopWriting()
+
+	c.gapSinceLastRun(ctx)
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstRetry, lastRetry, 2, 0.3
+	for ctx.Err() == nil {
+		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
+		began := c.opts.Now()
+		err := c.stream(ctx)
+		end := c.recorder.ended()
+		c.gapSince(ctx, end, err)
+		if ctx.Err() != nil {
+			return
+		}
+		c.complain(err)
+		if c.opts.Now().Sub(began) >= steady {
+			pause.Reset()
+		}
+		wait(ctx, min(pause.NextBackOff(), lastRetry))
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// stream makes one attempt. A panic in whatever reads the camera's bytes ends
+// this session and nothing else.
+func (c *Camera) stream(ctx context.Context) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading the camera: %v", p)
+			err = fmt.Errorf("panic while reading the camera: %v", p)
+		}
+	}()
+	return c.opts.Stream(ctx, c.recorder)
+}
+
+// explained is an error that knows how to say itself to an installer.
+type explained interface {
+	Explain() (cause, remedy string)
+}
+
+func (c *Camera) complain(err error) {
+	cause, remedy := explain(err)
+	c.recorder.meter.update(func(s *Status) {
+		s.Reconnects++
+		s.LastError, s.LastErrorAt = cause, c.opts.Now()
+	})
+	c.outage.Failed(cause, remedy)
+}
+
+func explain(err error) (cause, remedy string) {
+	var e explained
+	switch {
+	case errors.As(err, &e):
+		return e.Explain()
+	case err != nil:
+		return err.Error(), ""
+	}
+	return "the camera ended the session", ""
+}
+
+// gapSinceLastRun accounts for the time in which the agent did not run.
+func (c *Camera) gapSinceLastRun(ctx context.Context) {
+	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
+	cause := "agent not running"
+	if until.IsZero() {
+		until, cause = c.opts.Now(), "connecting for the first time"
+	}
+	if err == nil {
+		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause)
+	}
+	if err != nil {
+		c.log.Error().Err(err).Msg("the gap since the last run could not be noted")
+	}
+}
+
+// gapSince opens the gap that a session's end leaves. At a shutdown that is done
+// by the next start, which knows how long it was.
+func (c *Camera) gapSince(ctx context.Context, end time.Time, err error) {
+	if ctx.Err() != nil || end.IsZero() {
+		return
+	}
+	cause, _ := explain(err)
+	if err := c.opts.Spool.GapOpened(ctx, c.opts.ID, end, cause); err != nil {
+		c.log.Error().Err(err).Msg("the start of a gap could not be noted")
+	}
+}

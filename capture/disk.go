@@ -1,0 +1,208 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/mp4"
+	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
+)
+
+// Spool is what recording needs of the spool.
+type Spool interface {
+	Create(seg spool.Segment) (*os.File, error)
+	Begun(ctx context.Context, seg spool.Segment) error
+	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
+	GapOpened(ctx context.Context, cameraID string, start time.Time, cause string) error
+	GapClosed(ctx context.Context, cameraID string, end time.Time) error
+	AccountedUntil(ctx context.Context, cameraID string) (time.Time, error)
+}
+
+// disk carries out a recorder's jobs, one after the other, in one goroutine.
+type disk struct {
+	spool  Spool
+	log    zerolog.Logger
+	now    func() time.Time
+	sync   time.Duration
+	meter  *meter
+	outage *outage.Outage
+
+	hints   chan struct{} // one slot: there is something to do
+	live    func()        // footage is on the disk again
+	written *segment      // the one that is being appended to
+	late    []*segment    // could not be finished yet
+	lateAt  time.Time
+}
+
+// openFile is a segment's file while it is recorded.
+type openFile struct {
+	file   *os.File
+	writer *mp4.Writer
+	begun  bool // its row is in the ledger
+	synced time.Time
+	failed atomic.Bool // the recorder is to begin another segment
+}
+
+const finishLateEvery = 30 * time.Second
+
+func (d *disk) wake() {
+	select {
+	case d.hints <- struct{}{}:
+	default:
+	}
+}
+
+func (d *disk) do(ctx context.Context, j job) {
+	if j.part == nil {
+		d.finish(ctx, j.segment)
+		return
+	}
+	if j.segment.open.failed.Load() {
+		return
+	}
+	if err := d.append(ctx, j.segment, j.part); err != nil {
+		j.segment.open.failed.Store(true)
+		d.lost(ctx, j.segment, err)
+	}
+}
+
+// append writes a part, creating the file with the first one.
+func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
+	o := &seg.open
+	if o.file == nil {
+		if err := d.create(seg); err != nil {
+			return err
+		}
+	}
+	if err := o.writer.Append(p); err != nil {
+		return err
+	}
+	d.written = seg
+	if !o.begun {
+		d.begun(ctx, seg)
+	}
+	if d.now().Sub(o.synced) >= d.sync {
+		d.syncNow(seg)
+	}
+	return nil
+}
+
+func (d *disk) create(seg *segment) error {
+	f, err := d.spool.Create(seg.Segment)
+	if err != nil {
+		return err
+	}
+	info := mp4.Info{
+		SegmentID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, Start: seg.Start,
+	}
+	w, err := mp4.NewWriter(f, info, seg.tracks, seg.reserve)
+	if err != nil {
+		return errors.Join(err, f.Close(), os.Remove(f.Name()))
+	}
+	seg.open.file, seg.open.writer = f, w
+	return nil
+}
+
+// begun makes the segment's row once its first part is on the disk. When the
+// ledger cannot be written the file is recorded all the same; it would be
+// adopted at the next start.
+func (d *disk) begun(ctx context.Context, seg *segment) {
+	d.syncNow(seg)
+	if err := d.spool.Begun(ctx, seg.Segment); err != nil {
+		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
+		return
+	}
+	seg.open.begun = true
+	if err := d.spool.GapClosed(ctx, seg.CameraID, seg.Start); err != nil {
+		d.log.Error().Err(err).Msg("the end of a gap could not be noted")
+	}
+	d.outage.Recovered()
+	d.live()
+	d.log.Info().Str("segment", seg.ID).Time("start", seg.Start).Str("codec", seg.VideoCodec).
+		Int("width", seg.Width).Int("height", seg.Height).Msg("segment begun")
+}
+
+func (d *disk) syncNow(seg *segment) {
+	seg.open.synced = d.now()
+	if err := seg.open.writer.Sync(); err != nil {
+		d.outage.Failed(err.Error(), "look at the disk: it does not take what is written")
+	}
+}
+
+// syncDue syncs what a stalled camera left unsynced.
+func (d *disk) syncDue() {
+	seg := d.written
+	if seg != nil && seg.open.file != nil && seg.open.writer.Watermark() < seg.open.writer.Size() && d.now().Sub(seg.open.synced) >= d.sync {
+		d.syncNow(seg)
+	}
+}
+
+// finish turns the file into an ordinary MP4.
+func (d *disk) finish(ctx context.Context, seg *segment) {
+	o := &seg.open
+	if d.written == seg {
+		d.written = nil
+	}
+	if o.file == nil {
+		return // nothing could be written of it
+	}
+	if err := d.tryFinish(ctx, seg); err != nil {
+		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment could not be finished; it is tried again, and recovered at the next start")
+		d.late = append(d.late, seg)
+		d.lateAt = d.now()
+	}
+}
+
+func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
+	o := &seg.open
+	result, err := o.writer.Finish()
+	if errors.Is(err, mp4.ErrEmpty) {
+		return errors.Join(o.file.Close(), os.Remove(o.file.Name()))
+	}
+	if err != nil {
+		return err
+	}
+	if !o.begun {
+		if err := d.spool.Begun(ctx, seg.Segment); err != nil {
+			return err
+		}
+		o.begun = true
+	}
+	if err := d.spool.Finished(ctx, seg.ID, seg.Start, result); err != nil {
+		return err
+	}
+	d.log.Info().Str("segment", seg.ID).Dur("duration", result.Duration).Int64("bytes", result.Size).
+		Int64("frames", result.Frames).Msg("segment finished")
+	return o.file.Close()
+}
+
+// finishLate tries the segments again that could not be finished.
+func (d *disk) finishLate(ctx context.Context) {
+	if len(d.late) == 0 || d.now().Sub(d.lateAt) < finishLateEvery {
+		return
+	}
+	d.lateAt = d.now()
+	var still []*segment
+	for _, seg := range d.late {
+		if err := d.tryFinish(ctx, seg); err != nil {
+			still = append(still, seg)
+		}
+	}
+	d.late = still
+}
+
+// lost accounts for footage that could not be written.
+func (d *disk) lost(ctx context.Context, seg *segment, err error) {
+	d.meter.failed(err.Error())
+	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
+	start := d.now()
+	if err := d.spool.GapOpened(ctx, seg.CameraID, start, "footage could not be written to the disk"); err != nil {
+		d.log.Error().Err(err).Msg("the start of a gap could not be noted")
+	}
+}

@@ -1,0 +1,131 @@
+package capture
+
+import (
+	"sync"
+	"time"
+
+	"recording-agent/capture/media"
+	"recording-agent/capture/mp4"
+)
+
+// State is what a camera is doing.
+type State string
+
+// The states of a camera.
+const (
+	Connecting State = "connecting" // no picture yet
+	Live       State = "recording"
+	Waiting    State = "waiting" // until the next attempt
+)
+
+// Status is a camera's present condition.
+type Status struct {
+	ID, Name     string
+	State        State
+	VideoCodec   string // h264 or h265
+	AudioCodec   string
+	Width        int
+	Height       int
+	BitRate      float64 // bits per second over the last seconds
+	FrameRate    float64 // pictures per second over the last seconds
+	LastFrame    time.Time
+	Segment      string // id of the one being recorded
+	SegmentStart time.Time
+	Frames       int64 // pictures since the agent started
+	Reconnects   int64
+	Damages      int64 // stretches that were lost to missing or broken packets
+	LastError    string
+	LastErrorAt  time.Time
+}
+
+// meterWindow is how long bit and frame rate are averaged.
+const meterWindow = 5 * time.Second
+
+// meter counts what passes, for the status.
+type meter struct {
+	now func() time.Time
+
+	mu      sync.Mutex
+	status  Status
+	nominal time.Duration // of a picture
+	since   time.Time     // start of the window that is being counted
+	bytes   int64
+	frames  int64
+}
+
+func (m *meter) snapshot() Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.status
+	if s.State != Live || m.now().Sub(s.LastFrame) > meterWindow {
+		s.BitRate, s.FrameRate = 0, 0
+	}
+	return s
+}
+
+func (m *meter) update(change func(s *Status)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(&m.status)
+}
+
+func (m *meter) start(tracks []media.Track) {
+	video, err := mp4.DescribeVideo(&tracks[0])
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := &m.status
+	s.VideoCodec, s.AudioCodec = string(tracks[0].Codec), ""
+	if len(tracks) > 1 {
+		s.AudioCodec = string(tracks[1].Codec)
+	}
+	m.nominal = time.Second / 25
+	if err == nil {
+		s.Width, s.Height = video.Width, video.Height
+		if video.FrameRate > 0 {
+			m.nominal = time.Duration(float64(time.Second) / video.FrameRate)
+		}
+	}
+}
+
+func (m *meter) frameTime() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nominal
+}
+
+func (m *meter) segment(seg *segment) {
+	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart = Live, seg.ID, seg.Start })
+}
+
+func (m *meter) stop() {
+	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart = Waiting, "", time.Time{} })
+}
+
+func (m *meter) damaged(cause string) {
+	m.failed(cause)
+	m.update(func(s *Status) { s.Damages++ })
+}
+
+func (m *meter) failed(cause string) {
+	m.update(func(s *Status) { s.LastError, s.LastErrorAt = cause, m.now() })
+}
+
+func (m *meter) sample(sample *media.Sample, size int) {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if sample.Track == 0 {
+		m.frames++
+		m.status.Frames++
+		m.status.LastFrame = now
+	}
+	m.bytes += int64(size)
+	window := now.Sub(m.since)
+	if window >= meterWindow {
+		if window < 2*meterWindow {
+			m.status.BitRate = float64(m.bytes*8) / window.Seconds()
+			m.status.FrameRate = float64(m.frames) / window.Seconds()
+		}
+		m.since, m.bytes, m.frames = now, 0, 0
+	}
+}

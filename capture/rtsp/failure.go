@@ -1,0 +1,148 @@
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+)
+
+// Cause is why a session ended, in words that an installer understands.
+type Cause string
+
+// The causes.
+const (
+	HostNotFound     Cause = "the camera's host name is not known"
+	Unreachable      Cause = "there is no way to the camera's network"
+	Refused          Cause = "the camera's address answers, but nothing listens on the RTSP port"
+	TimedOut         Cause = "the camera does not answer"
+	LoginRefused     Cause = "the camera refuses the login"
+	PathNotFound     Cause = "the camera has no stream under this path"
+	NotRTSP          Cause = "what answers does not speak RTSP"
+	Untrusted        Cause = "the camera's certificate is not trusted"
+	NoVideo          Cause = "the stream has no H.264 or H.265 video"
+	Stalled          Cause = "the camera stopped sending pictures"
+	Closed           Cause = "the camera closed the connection"
+	BadStream        Cause = "the stream cannot be read"
+	RejectedRequest  Cause = "the camera rejects the request"
+	NothingUDP       Cause = "nothing arrives over UDP"
+	ReceiverRejected Cause = "the footage could not be taken"
+)
+
+var remedies = map[Cause]string{
+	HostNotFound:    "check the host in camera.url, or use its IP address",
+	Unreachable:     "check cable, switch and this host's network settings",
+	Refused:         "check the port in camera.url (usually 554) and that RTSP is switched on in the camera",
+	TimedOut:        "check that the camera has power and the address in camera.url; a firewall may be in between",
+	LoginRefused:    "check user and password in camera.url; many cameras lock an account for some minutes after wrong tries",
+	PathNotFound:    "check the path in camera.url against the camera's manual",
+	NotRTSP:         "check the port in camera.url: this may be the camera's web page",
+	Untrusted:       "install a certificate that this host trusts on the camera, or use rtsp:// inside a trusted network",
+	NoVideo:         "switch the camera's stream to H.264 or H.265",
+	Stalled:         "if it goes on, restart the camera and look at its load and network",
+	BadStream:       "look at the camera's encoder settings; a firmware update may help",
+	RejectedRequest: "check the camera's limit of simultaneous streams",
+	NothingUDP:      `set transport = "tcp", or open the firewall for UDP`,
+}
+
+// Failure is why a session ended. Its text never holds the URL's user info.
+type Failure struct {
+	Cause Cause
+	Err   error // may be nil
+}
+
+func (f *Failure) Error() string {
+	if f.Err == nil {
+		return string(f.Cause)
+	}
+	return fmt.Sprintf("%s (%v)", f.Cause, f.Err)
+}
+
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Explain returns what to tell the operator, and what to do about it.
+func (f *Failure) Explain() (cause, remedy string) { return f.Error(), remedies[f.Cause] }
+
+// redacted hides user info in the text of an error of others.
+type redacted struct {
+	err  error
+	hide []string
+}
+
+func (r redacted) Unwrap() error { return r.err }
+
+func (r redacted) Error() string {
+	text := r.err.Error()
+	for _, secret := range r.hide {
+		text = strings.ReplaceAll(text, secret, "***")
+	}
+	return text
+}
+
+// secretsOf lists the forms in which a URL's user info could appear in a text.
+func secretsOf(u *url.URL) []string {
+	if u.User == nil {
+		return nil
+	}
+	password, _ := u.User.Password()
+	var out []string
+	for _, s := range []string{u.User.String() + "@", password, url.QueryEscape(password), url.PathEscape(password)} {
+		if len(s) > 1 {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// classify finds the cause of an error of the RTSP library or the network.
+func classify(err error) Cause {
+	var dns *net.DNSError
+	var status liberrors.ErrClientBadStatusCode
+	switch {
+	case errors.Is(err, errHTTP):
+		return NotRTSP
+	case errors.As(err, &dns):
+		return HostNotFound
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return Refused
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return Unreachable
+	case errors.As(err, &status):
+		return classifyStatus(status.Code)
+	case errors.Is(err, liberrors.ErrClientUDPTimeout{}), errors.Is(err, liberrors.ErrClientTCPTimeout{}):
+		return Stalled
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, liberrors.ErrClientRequestTimedOut{}):
+		return TimedOut
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+		return Closed
+	case isCertificateError(err):
+		return Untrusted
+	}
+	var timeout net.Error
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return TimedOut
+	}
+	return BadStream
+}
+
+func isCertificateError(err error) bool {
+	return strings.Contains(err.Error(), "x509:") || strings.Contains(err.Error(), "tls:")
+}
+
+func classifyStatus(code base.StatusCode) Cause {
+	switch code {
+	case base.StatusUnauthorized, base.StatusForbidden:
+		return LoginRefused
+	case base.StatusNotFound:
+		return PathNotFound
+	}
+	return RejectedRequest
+}

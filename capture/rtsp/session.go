@@ -1,0 +1,149 @@
+// Package rtsp is the camera side: it turns one RTSP stream into tracks and
+// samples. Packets enter, access units with times leave. It is the only package
+// that knows gortsplib.
+//
+// RTSP is RFC 2326, the payload formats are RFC 6184 (H.264), 7798 (H.265), 3640
+// (AAC), 7587 (Opus) and 3551 (G.711).
+package rtsp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
+	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/media"
+)
+
+// Transport is how packets come from the camera.
+type Transport string
+
+// The transports.
+const (
+	Auto Transport = "auto" // UDP first; TCP when UDP stays silent or is refused
+	TCP  Transport = "tcp"
+	UDP  Transport = "udp"
+)
+
+// Options configure a Session. Zero durations take the defaults.
+type Options struct {
+	URL       string // rtsp:// or rtsps://, may hold user info
+	Transport Transport
+	Audio     bool
+	Log       zerolog.Logger
+	Now       func() time.Time
+
+	DialTimeout    time.Duration // of the TCP connection; 10 s
+	RequestTimeout time.Duration // of each RTSP request; 10 s
+	PictureTimeout time.Duration // without a picture the session ends; 10 s
+	UDPTimeout     time.Duration // without any packet auto falls back to TCP; 3 s
+}
+
+// Sink takes what a session delivers. Its methods are never called concurrently.
+type Sink interface {
+	// Start is called once, before the first sample, with the video track first
+	// and the audio track, if there is one, second.
+	Start(tracks []media.Track) error
+	// Write takes a sample; an error ends the session with it.
+	Write(s *media.Sample) error
+	// Damaged says that footage is missing from here to the next sync sample.
+	Damaged(cause string)
+}
+
+// Session connects to one camera. Run may be called again and again, not
+// concurrently.
+type Session struct {
+	opts    Options
+	url     *base.URL
+	secrets []string
+	useTCP  atomic.Bool // auto has found that UDP does not work
+}
+
+// NewSession validates the options.
+func NewSession(o Options) (*Session, error) {
+	u, err := base.ParseURL(o.URL)
+	if err != nil {
+		return nil, errors.New("the camera's URL is not a valid rtsp:// or rtsps:// URL")
+	}
+	def := func(d *time.Duration, value time.Duration) {
+		if *d <= 0 {
+			*d = value
+		}
+	}
+	def(&o.DialTimeout, 10*time.Second)
+	def(&o.RequestTimeout, 10*time.Second)
+	def(&o.PictureTimeout, 10*time.Second)
+	def(&o.UDPTimeout, 3*time.Second)
+	return &Session{opts: o, url: u, secrets: secretsOf((*url.URL)(u))}, nil
+}
+
+// Run connects, delivers to sink, and returns when the session has ended and all
+// it had started is gone: with nil when ctx ended it, else with a *Failure. With
+// transport auto a silent or refused UDP is followed by TCP at once, and by TCP
+// alone from then on.
+func (s *Session) Run(ctx context.Context, sink Sink) error {
+	transport := s.opts.Transport
+	if transport == Auto {
+		transport = UDP
+		if s.useTCP.Load() {
+			transport = TCP
+		}
+	}
+	err := s.attempt(ctx, transport, sink)
+	if s.opts.Transport == Auto && transport == UDP && ctx.Err() == nil && udpIsToBlame(err) {
+		s.opts.Log.Info().Str("cause", s.explain(err).Error()).Msg("UDP does not work with this camera; using TCP")
+		s.useTCP.Store(true)
+		err = s.attempt(ctx, TCP, sink)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return s.explain(err)
+}
+
+// udpIsToBlame says whether TCP may do better.
+func udpIsToBlame(err error) bool {
+	var f *Failure
+	if errors.As(err, &f) && f.Cause == NothingUDP {
+		return true
+	}
+	var status liberrors.ErrClientBadStatusCode
+	if errors.As(err, &status) {
+		return status.Code == base.StatusUnsupportedTransport
+	}
+	for _, target := range []error{
+		liberrors.ErrClientServerRequestedTCP{}, liberrors.ErrClientUDPPortsZero{}, liberrors.ErrClientServerPortsNotProvided{},
+		liberrors.ErrClientTransportHeaderNoPorts{}, liberrors.ErrClientSwitchToTCP{}, liberrors.ErrClientSwitchToTCP2{},
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}
+
+// explain makes a Failure of any error, without the URL's user info.
+func (s *Session) explain(err error) error {
+	var f *Failure
+	switch {
+	case err == nil:
+		return &Failure{Cause: Closed}
+	case errors.As(err, &f):
+		if f.Err != nil {
+			f = &Failure{Cause: f.Cause, Err: redacted{f.Err, s.secrets}}
+		}
+		return f
+	}
+	return &Failure{Cause: classify(err), Err: redacted{err, s.secrets}}
+}
+
+// String is the camera's address without user info.
+func (s *Session) String() string {
+	return fmt.Sprintf("%s://%s%s", s.url.Scheme, s.url.Host, s.url.Path)
+}

@@ -1,0 +1,133 @@
+package rtsp
+
+import (
+	"fmt"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
+	"github.com/pion/rtp"
+
+	"recording-agent/capture/media"
+)
+
+// source is a track together with where it comes from in the session description.
+type source struct {
+	track media.Track
+	media *description.Media
+	forma format.Format
+
+	// decode returns the access unit or audio frames that a packet completes.
+	decode func(pkt *rtp.Packet) ([][]byte, error)
+	// frameTicks is how long an audio frame lasts.
+	frameTicks func(frame []byte) int64
+}
+
+// choose picks the first video track that can be recorded, and the first audio
+// track if wanted. What else the camera offers is not even set up.
+func choose(desc *description.Session, audio bool) (video, sound *source, err error) {
+	for _, m := range desc.Medias {
+		if m.IsBackChannel {
+			continue
+		}
+		for _, f := range m.Formats {
+			s, err := newSource(m, f)
+			if err != nil || s == nil {
+				continue // a track that cannot be read must not keep the others from being recorded
+			}
+			switch {
+			case s.track.Codec.IsVideo() && video == nil:
+				video = s
+			case !s.track.Codec.IsVideo() && sound == nil && audio && s.track.Validate() == nil:
+				sound = s
+			}
+		}
+	}
+	if video == nil {
+		return nil, nil, &Failure{Cause: NoVideo, Err: fmt.Errorf("it offers: %v", offered(desc))}
+	}
+	return video, sound, nil
+}
+
+func offered(desc *description.Session) []string {
+	var out []string
+	for _, m := range desc.Medias {
+		for _, f := range m.Formats {
+			out = append(out, f.Codec())
+		}
+	}
+	return out
+}
+
+// newSource returns nil for formats that are not recorded.
+func newSource(m *description.Media, f format.Format) (*source, error) {
+	s := &source{media: m, forma: f, track: media.Track{ClockRate: f.ClockRate()}}
+	switch f := f.(type) {
+	case *format.H264:
+		d, err := f.CreateDecoder()
+		if err != nil {
+			return nil, err
+		}
+		s.track.Codec, s.track.Video, s.decode = media.H264, media.ParameterSets{SPS: f.SPS, PPS: f.PPS}, d.Decode
+	case *format.H265:
+		d, err := f.CreateDecoder()
+		if err != nil {
+			return nil, err
+		}
+		s.track.Codec, s.track.Video, s.decode = media.H265, media.ParameterSets{VPS: f.VPS, SPS: f.SPS, PPS: f.PPS}, d.Decode
+	case *format.MPEG4Audio:
+		return s, s.aac(f)
+	case *format.Opus:
+		d, err := f.CreateDecoder()
+		if err != nil {
+			return nil, err
+		}
+		s.track.Codec, s.track.ChannelCount, s.track.SampleRate = media.Opus, f.ChannelCount, 48000
+		s.decode = oneFrame(d.Decode)
+		s.frameTicks = opus.PacketDuration2
+	case *format.G711:
+		d, err := f.CreateDecoder()
+		if err != nil {
+			return nil, err
+		}
+		s.track.Codec, s.track.ChannelCount, s.track.SampleRate = media.PCMA, f.ChannelCount, f.SampleRate
+		if f.MULaw {
+			s.track.Codec = media.PCMU
+		}
+		s.decode = oneFrame(d.Decode)
+		s.frameTicks = func(frame []byte) int64 { return int64(len(frame) / max(1, f.ChannelCount)) }
+	default:
+		return nil, nil
+	}
+	return s, nil
+}
+
+// aacFrame is how many samples an AAC access unit holds (ISO/IEC 14496-3; the 960
+// of a shorter transform is not used by cameras).
+const aacFrame = 1024
+
+func (s *source) aac(f *format.MPEG4Audio) error {
+	d, err := f.CreateDecoder()
+	if err != nil {
+		return err
+	}
+	config, err := f.Config.Marshal()
+	if err != nil {
+		return err
+	}
+	s.track.Codec, s.track.AudioConfig = media.AAC, config
+	s.track.ChannelCount, s.track.SampleRate = f.Config.ChannelCount, f.Config.SampleRate
+	s.decode = d.Decode
+	s.frameTicks = func([]byte) int64 { return aacFrame }
+	return nil
+}
+
+func oneFrame(decode func(*rtp.Packet) ([]byte, error)) func(*rtp.Packet) ([][]byte, error) {
+	return func(pkt *rtp.Packet) ([][]byte, error) {
+		frame, err := decode(pkt)
+		if err != nil || len(frame) == 0 {
+			return nil, err
+		}
+		return [][]byte{frame}, nil
+	}
+}

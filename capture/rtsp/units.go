@@ -1,0 +1,104 @@
+package rtsp
+
+import (
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+
+	"recording-agent/capture/media"
+)
+
+// accessUnit is one access unit, taken apart.
+type accessUnit struct {
+	units   [][]byte // without delimiters, filler and parameter sets
+	sets    media.ParameterSets
+	picture bool // it has a coded slice
+	sync    bool // decoding can start here
+}
+
+// takeApart sorts the NAL units of an access unit (ITU-T H.264 table 7-1, H.265
+// table 7-1). They come from outside: an empty one is dropped.
+func takeApart(codec media.Codec, nalus [][]byte) accessUnit {
+	au := accessUnit{units: make([][]byte, 0, len(nalus))}
+	for _, n := range nalus {
+		if len(n) == 0 {
+			continue
+		}
+		if codec == media.H264 {
+			au.addH264(n)
+		} else {
+			au.addH265(n)
+		}
+	}
+	return au
+}
+
+func (au *accessUnit) addH264(n []byte) {
+	switch h264.NALUType(n[0] & 0x1f) {
+	case h264.NALUTypeAccessUnitDelimiter, h264.NALUTypeFillerData, h264.NALUTypeEndOfSequence, h264.NALUTypeEndOfStream:
+		return
+	case h264.NALUTypeSPS:
+		au.sets.SPS = n
+		return
+	case h264.NALUTypePPS:
+		if au.takePPS(n, 1) {
+			return
+		}
+	case h264.NALUTypeIDR:
+		au.picture, au.sync = true, true
+	case h264.NALUTypeNonIDR, h264.NALUTypeDataPartitionA:
+		au.picture = true
+	}
+	au.units = append(au.units, n)
+}
+
+func (au *accessUnit) addH265(n []byte) {
+	if len(n) < 3 {
+		return // a header of two bytes and nothing behind it
+	}
+	kind := h265.NALUType(n[0] >> 1 & 0x3f)
+	switch kind {
+	case h265.NALUType_AUD_NUT, h265.NALUType_FD_NUT, h265.NALUType_EOS_NUT, h265.NALUType_EOB_NUT:
+		return
+	case h265.NALUType_VPS_NUT:
+		au.sets.VPS = n
+		return
+	case h265.NALUType_SPS_NUT:
+		au.sets.SPS = n
+		return
+	case h265.NALUType_PPS_NUT:
+		if au.takePPS(n, 2) {
+			return
+		}
+	default:
+		au.picture = au.picture || kind < 32
+		au.sync = au.sync || kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT
+	}
+	au.units = append(au.units, n)
+}
+
+// takePPS takes out the first picture parameter set. Another one with an id of
+// its own stays in the sample: the container's entry has room for one, and
+// without it the pictures that use it would be lost.
+func (au *accessUnit) takePPS(n []byte, header int) bool {
+	mainID := len(n) > header && n[header]&0x80 != 0 // ue(v) 0 is a single 1 bit
+	if au.sets.PPS != nil && !mainID {
+		return false
+	}
+	au.sets.PPS = n
+	return true
+}
+
+// merge lays newer sets over older ones, and says whether that changed anything.
+func merge(old, newer media.ParameterSets) (media.ParameterSets, bool) {
+	out := old
+	if newer.VPS != nil {
+		out.VPS = newer.VPS
+	}
+	if newer.SPS != nil {
+		out.SPS = newer.SPS
+	}
+	if newer.PPS != nil {
+		out.PPS = newer.PPS
+	}
+	return out, !out.Equal(old)
+}

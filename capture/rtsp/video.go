@@ -1,0 +1,130 @@
+package rtsp
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
+
+	"recording-agent/capture/media"
+)
+
+// extractor finds decoding times from presentation times.
+type extractor interface {
+	Extract(au [][]byte, pts int64) (int64, error)
+}
+
+func newExtractor(codec media.Codec) extractor {
+	if codec == media.H264 {
+		d := &h264.DTSExtractor{}
+		d.Initialize()
+		return d
+	}
+	d := &h265.DTSExtractor{}
+	d.Initialize()
+	return d
+}
+
+// video turns access units into samples. It begins, and goes on after damage,
+// with a sync sample.
+type video struct {
+	codec media.Codec
+	rate  int
+	clock clock
+
+	sets    media.ParameterSets // in force
+	pending media.ParameterSets // seen since the last sync sample
+	started bool
+	skip    bool // until the next sync sample
+	carried [][]byte
+	dts     extractor // nil when decoding times cannot be extracted
+	last    int64     // DTS of the last sample
+}
+
+// sample returns the sample of an access unit, or nil when there is none: before
+// the first sync sample, after damage, or when the unit holds no picture.
+func (v *video) sample(nalus [][]byte, pts int64, now time.Time) *media.Sample {
+	au := takeApart(v.codec, nalus)
+	v.pending, _ = merge(v.pending, au.sets)
+	if !au.picture {
+		v.carried = append(v.carried, au.units...) // messages for the picture that follows
+		if len(v.carried) > 64 {
+			v.carried = nil
+		}
+		return nil
+	}
+	s := &media.Sample{PTS: pts, Sync: au.sync, Units: au.units}
+	if len(v.carried) > 0 {
+		s.Units = append(v.carried, au.units...)
+		v.carried = nil
+	}
+	if au.sync {
+		if !v.sync(s) {
+			return nil
+		}
+	} else if !v.started || v.skip {
+		return nil
+	}
+	v.time(s)
+	s.Wall = v.clock.at(media.Duration(s.PTS, v.rate), now)
+	return s
+}
+
+// sync takes over the parameter sets that a sync sample brings. It says no while
+// they are not complete.
+func (v *video) sync(s *media.Sample) bool {
+	sets, changed := merge(v.sets, v.pending)
+	if !sets.Complete(v.codec) {
+		return false
+	}
+	if changed {
+		sets = media.ParameterSets{VPS: bytes.Clone(sets.VPS), SPS: bytes.Clone(sets.SPS), PPS: bytes.Clone(sets.PPS)}
+		v.sets = sets
+	}
+	if changed || !v.started || v.skip {
+		v.dts = newExtractor(v.codec)
+	}
+	if changed && v.started {
+		params := sets
+		s.Params = &params
+	}
+	v.pending, v.started, v.skip = media.ParameterSets{}, true, false
+	return true
+}
+
+// time sets the DTS. A stream whose order cannot be told is recorded in order of
+// arrival; within a track DTS always rises.
+func (v *video) time(s *media.Sample) {
+	s.DTS = s.PTS
+	if v.dts != nil {
+		units := s.Units
+		if s.Sync {
+			units = append([][]byte{v.sets.SPS}, units...)
+			if v.codec == media.H265 {
+				units = append([][]byte{v.sets.VPS, v.sets.SPS, v.sets.PPS}, s.Units...)
+			}
+		}
+		if dts, err := v.dts.Extract(units, s.PTS); err == nil {
+			s.DTS = dts
+		} else {
+			v.dts = nil // until the next stretch begins
+		}
+	}
+	if v.last != 0 && s.DTS <= v.last {
+		s.DTS = v.last + 1
+	}
+	s.PTS = max(s.PTS, s.DTS)
+	v.last = s.DTS
+}
+
+// damaged drops what follows, up to the next sync sample. It says whether this
+// is news.
+func (v *video) damaged() bool {
+	v.carried = nil
+	if !v.started || v.skip {
+		return false
+	}
+	v.skip = true
+	return true
+}

@@ -1,0 +1,324 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/media"
+	"recording-agent/capture/mp4"
+)
+
+var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func testOptions(t testing.TB, dir string) Options {
+	return Options{
+		Dir: dir, ClientName: "warehouse-7", Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
+		Destinations: []Destination{{Name: "primary", Bucket: "footage", Key: func(s Segment) string {
+			return "recordings/" + s.CameraID + "/" + s.ID + ".mp4"
+		}}},
+	}
+}
+
+func open(t testing.TB, dir string) *Spool {
+	t.Helper()
+	s, err := Open(t.Context(), testOptions(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func reopen(t testing.TB, s *Spool) (*Spool, Recovery) {
+	t.Helper()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, s.Dir())
+	r, err := s.Recover(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, r
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// recording is a segment whose file is open and holds parts.
+type recording struct {
+	Segment
+	file   *os.File
+	writer *mp4.Writer
+}
+
+func begin(t testing.TB, s *Spool, camera string, start time.Time) *recording {
+	t.Helper()
+	id := uuid.NewString()
+	path, err := PathFor(camera, id, start)
+	must(t, err)
+	rec := &recording{Segment: Segment{ID: id, CameraID: camera, CameraName: "Gate " + camera, ClientName: "warehouse-7", Path: path, Start: start}}
+	rec.file, err = s.Create(rec.Segment)
+	must(t, err)
+	t.Cleanup(func() { rec.file.Close() })
+	rec.writer, err = mp4.NewWriter(rec.file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: rec.CameraName, ClientName: rec.ClientName, Start: start}, tracks(), 4000)
+	must(t, err)
+	return rec
+}
+
+func tracks() []media.Track {
+	return []media.Track{{Codec: media.H264, ClockRate: 90000, Video: media.ParameterSets{
+		SPS: []byte{0x67, 0x42, 0xc0, 0x28, 0xd9, 0x00, 0x78, 0x02, 0x27, 0xe5, 0x84, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf0, 0x3c, 0x60, 0xc9, 0x20},
+		PPS: []byte{0x68, 0xcb, 0x8c, 0xb2},
+	}}}
+}
+
+// parts appends n parts of one second.
+func (rec *recording) parts(t testing.TB, n int) {
+	t.Helper()
+	p := mp4.NewPart()
+	for part := range n {
+		p.Reset()
+		for i := range 25 {
+			at := int64(part*25+i) * 3600
+			p.Add(&media.Sample{DTS: at, PTS: at, Sync: i == 0, Units: [][]byte{make([]byte, 100)}})
+		}
+		must(t, rec.writer.Append(p))
+	}
+	must(t, rec.writer.Sync())
+}
+
+func (rec *recording) finish(t testing.TB, s *Spool) {
+	t.Helper()
+	r, err := rec.writer.Finish()
+	must(t, err)
+	must(t, rec.file.Close())
+	must(t, s.Finished(t.Context(), rec.ID, rec.Start, r))
+}
+
+// finished is a segment of n seconds that is ready to be uploaded.
+func finished(t testing.TB, s *Spool, camera string, start time.Time, n int) *recording {
+	t.Helper()
+	rec := begin(t, s, camera, start)
+	rec.parts(t, n)
+	must(t, s.Begun(t.Context(), rec.Segment))
+	rec.finish(t, s)
+	return rec
+}
+
+func state(t testing.TB, s *Spool, id string) Segment {
+	t.Helper()
+	seg, err := s.Segment(t.Context(), id)
+	must(t, err)
+	return seg
+}
+
+func TestSecondAgentIsRefused(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, err := Open(t.Context(), testOptions(t, s.Dir()))
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "stop it first") {
+		t.Fatalf("a second agent on the same directory: %v", err)
+	}
+	must(t, s.Close())
+	again, err := Open(t.Context(), testOptions(t, s.Dir()))
+	must(t, err)
+	must(t, again.Close())
+}
+
+func TestUnfinishedSegmentIsRecovered(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := begin(t, s, "gate", epoch)
+	rec.parts(t, 3)
+	must(t, s.Begun(t.Context(), rec.Segment))
+	_, err := rec.file.WriteAt([]byte("a torn tail"), rec.writer.Size())
+	must(t, err)
+	must(t, rec.file.Close())
+
+	s, r := reopen(t, s)
+	if r != (Recovery{Recovered: 1}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	seg := state(t, s, rec.ID)
+	if seg.State != Finished || seg.Duration != 3*time.Second || seg.Frames != 75 || !seg.End.Equal(epoch.Add(3*time.Second)) || seg.Checksum == "" {
+		t.Errorf("recovered segment: %+v", seg)
+	}
+	if _, r = reopen(t, s); r != (Recovery{}) {
+		t.Errorf("a second recovery found something to do: %+v", r)
+	}
+}
+
+func TestCrashBetweenFinishAndItsRow(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := begin(t, s, "gate", epoch)
+	rec.parts(t, 3)
+	must(t, s.Begun(t.Context(), rec.Segment))
+	want, err := rec.writer.Finish()
+	must(t, err)
+	must(t, rec.file.Close())
+	s, r := reopen(t, s)
+	seg := state(t, s, rec.ID)
+	if r.Recovered != 1 || seg.State != Finished || seg.Checksum != want.Checksum || seg.Size != want.Size {
+		t.Errorf("recovery %+v, segment %+v, want %+v", r, seg, want)
+	}
+}
+
+func TestFileWithoutRowIsAdopted(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := begin(t, s, "gate", epoch.Add(123456*time.Microsecond))
+	rec.parts(t, 2)
+	must(t, rec.file.Close())
+	s, r := reopen(t, s)
+	if r != (Recovery{Adopted: 1}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	seg := state(t, s, rec.ID)
+	if seg.State != Finished || seg.CameraName != "Gate gate" || !seg.Start.Equal(rec.Start) || seg.Duration != 2*time.Second {
+		t.Errorf("adopted segment: %+v", seg)
+	}
+	if d, err := s.Deliveries(t.Context(), rec.ID); err != nil || len(d) != 1 || d[0].Key != "recordings/gate/"+rec.ID+".mp4" {
+		t.Errorf("its deliveries: %+v, %v", d, err)
+	}
+}
+
+func TestLostLedger(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, dir string){
+		"removed": func(t *testing.T, dir string) {
+			for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm"} {
+				if err := os.Remove(filepath.Join(dir, f)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+			}
+		},
+		"overwritten": func(t *testing.T, dir string) {
+			must(t, os.WriteFile(filepath.Join(dir, "ledger.db"), []byte(strings.Repeat("garbage ", 1000)), 0o600))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := finished(t, s, "gate", epoch, 2)
+			must(t, s.Close())
+			lose(t, s.Dir())
+			s, r := reopen(t, s)
+			if r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
+				t.Errorf("recovery %+v", r)
+			}
+		})
+	}
+}
+
+func TestLedgerOfAnotherDirectoryIsRefused(t *testing.T) {
+	a, b := open(t, t.TempDir()), open(t, t.TempDir())
+	must(t, a.Close())
+	must(t, b.Close())
+	data, err := os.ReadFile(filepath.Join(a.Dir(), "ledger.db"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(b.Dir(), "ledger.db"), data, 0o600))
+	if _, err := Open(t.Context(), testOptions(t, b.Dir())); err == nil || !strings.Contains(err.Error(), "another data directory") {
+		t.Fatalf("open with a foreign ledger: %v", err)
+	}
+}
+
+func TestNewerLedgerIsRefused(t *testing.T) {
+	s := open(t, t.TempDir())
+	_, err := s.ledger.db.Exec("PRAGMA user_version = 99")
+	must(t, err)
+	must(t, s.Close())
+	if _, err := Open(t.Context(), testOptions(t, s.Dir())); err == nil || !strings.Contains(err.Error(), "newer agent") {
+		t.Fatalf("open of a newer ledger: %v", err)
+	}
+}
+
+func TestRowWithoutFile(t *testing.T) {
+	s := open(t, t.TempDir())
+	lost, safeOne := finished(t, s, "gate", epoch, 1), finished(t, s, "yard", epoch, 1)
+	must(t, s.Stored(t.Context(), safeOne.ID, "primary"))
+	must(t, s.Verified(t.Context(), safeOne.ID, "primary", "size, crc64nvme", epoch))
+	for _, rec := range []*recording{lost, safeOne} {
+		must(t, os.Remove(filepath.Join(s.Dir(), rec.Path)))
+	}
+	s, r := reopen(t, s)
+	if r != (Recovery{Missing: 1}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	if got := state(t, s, lost.ID).State; got != Missing {
+		t.Errorf("unsafe segment without a file is %s", got)
+	}
+	if got := state(t, s, safeOne.ID).State; got != Deleted {
+		t.Errorf("safe segment without a file is %s", got)
+	}
+}
+
+func TestCutOffBeforeTheFirstPart(t *testing.T) {
+	s := open(t, t.TempDir())
+	withRow := begin(t, s, "gate", epoch)
+	must(t, s.Begun(t.Context(), withRow.Segment))
+	withoutRow := begin(t, s, "yard", epoch)
+	must(t, withRow.file.Close())
+	must(t, withoutRow.file.Close())
+	s, r := reopen(t, s)
+	if r != (Recovery{Empty: 2}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	for _, rec := range []*recording{withRow, withoutRow} {
+		if got := state(t, s, rec.ID).State; got != Empty {
+			t.Errorf("segment without a part is %s", got)
+		}
+		if gaps, err := s.Gaps(t.Context(), rec.CameraID); err != nil || len(gaps) != 1 || !gaps[0].Start.Equal(epoch) {
+			t.Errorf("gaps of %s: %+v, %v", rec.CameraID, gaps, err)
+		}
+		if _, err := os.Stat(filepath.Join(s.Dir(), rec.Path)); !os.IsNotExist(err) {
+			t.Errorf("the empty file is still there: %v", err)
+		}
+	}
+}
+
+func TestForeignFilesAreLeftAlone(t *testing.T) {
+	s := open(t, t.TempDir())
+	dir := filepath.Join(s.Dir(), "segments", "gate")
+	must(t, os.MkdirAll(dir, 0o755))
+	for _, name := range []string{"holiday.mp4", "20261123T100000.000Z_x.mp4", "notes.txt"} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte("not ours at all, but long enough to look into it"), 0o600))
+	}
+	s, r := reopen(t, s)
+	if r != (Recovery{Failed: 2}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	if entries, err := os.ReadDir(filepath.Join(s.Dir(), "segments", "gate")); err != nil || len(entries) != 3 {
+		t.Errorf("%d files are left, %v", len(entries), err)
+	}
+}
+
+func TestContextEndsRecovery(t *testing.T) {
+	s := open(t, t.TempDir())
+	finished(t, s, "gate", epoch, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Recover(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatalf("recover with a cancelled context: %v", err)
+	}
+}
+
+func TestSubscribersAreHinted(t *testing.T) {
+	s := open(t, t.TempDir())
+	a, b := s.Subscribe(), s.Subscribe()
+	finished(t, s, "gate", epoch, 1)
+	for _, c := range []<-chan struct{}{a, b} {
+		select {
+		case <-c:
+		default:
+			t.Error("no hint after a segment was finished")
+		}
+	}
+}
