@@ -1,0 +1,64 @@
+package uploader
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"recording-agent/capture/spool"
+)
+
+// resume is one segment's multipart upload, in memory as it is in the ledger.
+// The store sends parts concurrently.
+type resume struct {
+	ledger               Ledger
+	segment, destination string
+
+	mu   sync.Mutex
+	open *spool.Upload
+}
+
+// Open returns a copy of what is known.
+func (r *resume) Open() *spool.Upload {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.open == nil {
+		return nil
+	}
+	u := *r.open
+	u.Parts = slices.Clone(u.Parts)
+	return &u
+}
+
+// Opened notes a new upload.
+func (r *resume) Opened(ctx context.Context, u spool.Upload) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ledger.UploadOpened(ctx, r.segment, r.destination, u); err != nil {
+		return err
+	}
+	r.open = &u
+	return nil
+}
+
+// PartSent notes a part; one that was sent before is replaced.
+func (r *resume) PartSent(ctx context.Context, p spool.UploadPart) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ledger.PartSent(ctx, r.segment, r.destination, p); err != nil {
+		return err
+	}
+	r.open.Parts = append(slices.DeleteFunc(r.open.Parts, func(q spool.UploadPart) bool { return q.Number == p.Number }), p)
+	return nil
+}
+
+// Abandoned forgets the upload.
+func (r *resume) Abandoned(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ledger.UploadAbandoned(ctx, r.segment, r.destination); err != nil {
+		return err
+	}
+	r.open = nil
+	return nil
+}

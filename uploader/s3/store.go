@@ -1,0 +1,222 @@
+// Package s3 is one destination: it uploads a segment's file by multipart upload,
+// resumes what was cut short, and has the store confirm what it holds. It is the
+// only package that knows the AWS SDK.
+package s3
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"recording-agent/capture/spool"
+)
+
+// Checksum is how a destination is told to check what it receives.
+type Checksum string
+
+const (
+	// ChecksumAuto sends CRC64NVME checksums of each part and of the whole object,
+	// so that the store itself refuses what was damaged on the way.
+	ChecksumAuto Checksum = "auto"
+	// ChecksumWhenRequired sends none: for stores that reject them. Each request is
+	// then protected by the SHA-256 in its signature alone.
+	ChecksumWhenRequired Checksum = "when_required"
+)
+
+// algorithm is what a ledger says of an upload whose parts carry checksums.
+const algorithm = "CRC64NVME"
+
+// maxParts is the most that S3 takes; manager would change the part size behind
+// our back to keep to it.
+const maxParts = 10_000
+
+// Options configure a Store.
+type Options struct {
+	Bucket    string
+	Region    string // empty: the SDK's default chain, then us-east-1
+	Endpoint  string // http(s)://host:port of a compatible store; empty: AWS
+	PathStyle bool   // bucket in the path, not in the host name
+
+	AccessKeyID     string // empty: the SDK's default chain
+	SecretAccessKey string
+	SessionToken    string
+
+	PartSize int64 // of new uploads, at least 5 MiB
+	Checksum Checksum
+	CAFile   string // PEM file of certificates to trust besides the system's
+}
+
+// Store is one bucket. It is safe for concurrent use.
+type Store struct {
+	opts   Options
+	client *s3.Client
+	tls    bool
+}
+
+// New prepares a store. It does not talk to it.
+func New(ctx context.Context, o Options) (*Store, error) {
+	client, err := httpClient(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	load := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithRetryMaxAttempts(3)}
+	if o.Region != "" {
+		load = append(load, config.WithRegion(o.Region))
+	}
+	if o.AccessKeyID != "" {
+		load = append(load, config.WithCredentialsProvider(
+			credentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, o.SessionToken)))
+	}
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return nil, fmt.Errorf("set up S3: %w", err)
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	s := &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
+	s.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
+		if o.Endpoint != "" {
+			so.BaseEndpoint = aws.String(o.Endpoint)
+		}
+		so.UsePathStyle = o.PathStyle
+		so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // ours are explicit
+		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+	})
+	return s, nil
+}
+
+// Object is a finished segment on its way to a store.
+type Object struct {
+	Key      string
+	Size     int64
+	Checksum string // CRC64NVME of the whole file, base64, as in spool.Segment
+	Segment  string // id; also in the metadata
+	Metadata map[string]string
+	Body     io.ReadSeeker // an *os.File: it is read in place, part by part
+}
+
+// Resume is what is known of an object's multipart upload, and takes down what
+// becomes known. Opened and PartSent are durable when they return.
+type Resume interface {
+	Open() *spool.Upload // the upload that is open; nil when none is
+	Opened(ctx context.Context, u spool.Upload) error
+	PartSent(ctx context.Context, p spool.UploadPart) error
+	Abandoned(ctx context.Context) error // the store does not know the upload any more
+}
+
+// Upload sends an object: what the store has acknowledged before is not sent
+// again. It is complete in the store when Upload returns nil.
+func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
+	d := &resuming{store: s, object: o, resume: r}
+	partSize := max(s.opts.PartSize, manager.MinUploadPartSize)
+	if open := r.Open(); open != nil {
+		partSize = open.PartSize // it belongs to the upload, whatever the configuration says by now
+	}
+	if o.Size > partSize*maxParts {
+		return fmt.Errorf("segment of %d bytes does not fit into %d parts of %d bytes: raise s3.part_size or shorten segment.duration", o.Size, maxParts, partSize)
+	}
+	d.partSize = partSize
+	up := manager.NewUploader(d, func(u *manager.Uploader) {
+		u.PartSize = partSize
+		u.Concurrency = 2
+		u.LeavePartsOnError = true
+		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
+	})
+	in := &s3.PutObjectInput{
+		Bucket: aws.String(s.opts.Bucket), Key: aws.String(o.Key), Body: o.Body,
+		ContentType: aws.String("video/mp4"), Metadata: encodeMetadata(o.Metadata, o.Segment),
+	}
+	if s.checksums() && o.Checksum != "" {
+		in.ChecksumCRC64NVME = aws.String(o.Checksum)
+	}
+	_, err := up.Upload(ctx, in)
+	return err
+}
+
+func (s *Store) checksums() bool { return s.opts.Checksum != ChecksumWhenRequired }
+
+// metaSegment is the metadata key of the segment's id: it tells whether an object
+// under our key is ours.
+const metaSegment = "segment-id"
+
+// encodeMetadata percent-encodes values: headers are ASCII, camera names are not.
+func encodeMetadata(values map[string]string, segment string) map[string]string {
+	out := map[string]string{metaSegment: segment}
+	for k, v := range values {
+		if v != "" {
+			out[k] = url.PathEscape(v)
+		}
+	}
+	return out
+}
+
+// Head is what a store says of an object.
+type head struct {
+	size     int64
+	checksum string // CRC64NVME of the full object; empty when the store has none
+	segment  string
+}
+
+func (s *Store) head(ctx context.Context, key string) (head, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: aws.String(s.opts.Bucket), Key: aws.String(key), ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if err != nil {
+		return head{}, fmt.Errorf("look at the stored object: %w", err)
+	}
+	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment]}
+	if out.ChecksumType != types.ChecksumTypeComposite {
+		h.checksum = aws.ToString(out.ChecksumCRC64NVME)
+	}
+	return h, nil
+}
+
+// MismatchError says that the store holds something else than was sent.
+type MismatchError struct{ Key, What string }
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("the stored object %s is not the segment: %s", e.Key, e.What)
+}
+
+// Verify has the store confirm an object. It returns the ground that the
+// confirmation stands on: "size, crc64nvme", or "size, signed parts" when the
+// store keeps no checksum of whole objects.
+func (s *Store) Verify(ctx context.Context, o Object) (by string, err error) {
+	h, err := s.head(ctx, o.Key)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case h.segment != "" && h.segment != o.Segment:
+		return "", &MismatchError{o.Key, "it belongs to segment " + h.segment}
+	case h.size != o.Size:
+		return "", &MismatchError{o.Key, fmt.Sprintf("it has %d bytes, the segment %d", h.size, o.Size)}
+	case h.checksum == "":
+		return "size, signed parts", nil
+	case h.checksum != o.Checksum:
+		return "", &MismatchError{o.Key, fmt.Sprintf("its checksum is %s, the segment's %s", h.checksum, o.Checksum)}
+	}
+	return "size, crc64nvme", nil
+}
+
+// String names the destination in log lines and errors.
+func (s *Store) String() string {
+	if s.opts.Endpoint == "" {
+		return "s3://" + s.opts.Bucket
+	}
+	return strings.TrimSuffix(s.opts.Endpoint, "/") + "/" + s.opts.Bucket
+}
+
+// stallTimeout is how long a connection may make no progress.
+const stallTimeout = 60 * time.Second
