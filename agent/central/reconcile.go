@@ -1,0 +1,309 @@
+package central
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
+)
+
+// Ledger is what reconciling needs of the spool.
+type Ledger interface {
+	Unreported(ctx context.Context, now time.Time, limit int) ([]spool.Segment, error)
+	Deliveries(ctx context.Context, segmentID string) ([]spool.Delivery, error)
+	RegisterAttempted(ctx context.Context, segmentID string) error
+	Registered(ctx context.Context, segmentID, recordingID string) error
+	CentralAcknowledged(ctx context.Context, segmentID string, state spool.CentralState) error
+	CentralRefused(ctx context.Context, segmentID, reason string, at time.Time, forGood bool, next time.Time) error
+	CentralDeferred(ctx context.Context, segmentID, reason string, next time.Time) error
+}
+
+// Server is the central server.
+type Server interface {
+	Register(ctx context.Context, r Recording) (recordingID string, err error)
+	Report(ctx context.Context, u Update) error
+}
+
+const (
+	callsPerSecond = 5
+	batch          = 32
+	lookEvery      = 10 * time.Second
+	firstPause     = time.Second
+	longestPause   = time.Minute
+	deferFirst     = 30 * time.Second
+	deferLongest   = time.Hour
+	askAgain       = time.Hour      // after a refusal
+	refusalLasts   = 24 * time.Hour // then it is for good
+)
+
+// Reconciler makes the state that central has acknowledged follow the ledger's,
+// for as long as it takes. There is no queue that could be lost.
+type Reconciler struct {
+	Ledger  Ledger
+	Changed <-chan struct{} // a hint that there may be something to say
+	Server  Server
+	Log     zerolog.Logger
+	Now     func() time.Time
+
+	once    sync.Once
+	limiter *rate.Limiter
+	outage  *outage.Outage
+	refused map[string]*outage.Outage // by camera
+	pause   *backoff.ExponentialBackOff
+	tries   map[string]int // failed attempts of a segment since the start
+
+	mu     sync.Mutex
+	status Status
+}
+
+// Status is the present condition of the way to the central server.
+type Status struct {
+	Connected   bool
+	LastSuccess time.Time
+	LastError   string
+	Remedy      string
+	Since       time.Time // of the trouble; zero when there is none
+}
+
+// Status is the present condition.
+func (r *Reconciler) Status() Status {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+func (r *Reconciler) prepare() {
+	r.limiter = rate.NewLimiter(callsPerSecond, callsPerSecond)
+	r.outage = outage.New(r.Log, "central server gets no reports", r.Now)
+	r.refused, r.tries = map[string]*outage.Outage{}, map[string]int{}
+	r.pause = backoff.NewExponentialBackOff()
+	r.pause.InitialInterval, r.pause.MaxInterval, r.pause.Multiplier, r.pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
+}
+
+// Run reconciles until ctx ends.
+func (r *Reconciler) Run(ctx context.Context) error {
+	r.once.Do(r.prepare)
+	for ctx.Err() == nil {
+		progress, err := r.round(ctx)
+		switch {
+		case err != nil && general(err):
+			wait(ctx, r.pause.NextBackOff(), nil) // nothing else would fare better
+		case err != nil && ctx.Err() == nil:
+			r.Log.Error().Err(err).Msg("reports to central are held up by the ledger; trying again")
+			wait(ctx, lookEvery, nil)
+		case !progress:
+			wait(ctx, lookEvery, r.Changed)
+		}
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration, hint <-chan struct{}) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-hint:
+	}
+}
+
+// round brings each segment that is due one step further. It returns an error
+// only for trouble that concerns all of them.
+func (r *Reconciler) round(ctx context.Context) (progress bool, err error) {
+	segs, err := r.Ledger.Unreported(ctx, r.Now(), batch)
+	if err != nil {
+		return false, err
+	}
+	for _, seg := range segs {
+		if err := r.limiter.Wait(ctx); err != nil {
+			return progress, nil
+		}
+		err := r.step(ctx, seg)
+		if err == nil {
+			r.succeeded(seg)
+			progress = true
+			continue
+		}
+		if ctx.Err() != nil {
+			return progress, nil
+		}
+		if err := r.failed(ctx, seg, err); err != nil {
+			return progress, err
+		}
+	}
+	return progress, nil
+}
+
+// step makes the one call that a segment needs next.
+func (r *Reconciler) step(ctx context.Context, seg spool.Segment) error {
+	if seg.Central.State == spool.CentralNone {
+		if seg.State == spool.Empty { // nothing was ever seen of it, here or there
+			return r.Ledger.CentralAcknowledged(ctx, seg.ID, spool.CentralFailed)
+		}
+		return r.register(ctx, seg)
+	}
+	switch seg.State {
+	case spool.Recording:
+		return r.report(ctx, seg, Update{Status: "recording"}, spool.CentralRecording)
+	case spool.Finished:
+		return r.complete(ctx, seg)
+	case spool.Empty:
+		return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: "cut off before its first whole part"}, spool.CentralFailed)
+	default:
+		return r.missing(ctx, seg)
+	}
+}
+
+func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
+	if err := r.Ledger.RegisterAttempted(ctx, seg.ID); err != nil {
+		return err
+	}
+	id, err := r.Server.Register(ctx, Recording{CameraID: seg.CameraID, Name: recordingName(seg), SegmentID: seg.ID})
+	if err != nil {
+		return err
+	}
+	return r.Ledger.Registered(ctx, seg.ID, id)
+}
+
+// recordingName is unique per segment: two may begin within one second after a
+// camera has come back, so that it has milliseconds.
+func recordingName(seg spool.Segment) string {
+	const stamp = " 2006-01-02 15:04:05.000 UTC"
+	suffix := seg.Start.UTC().Format(stamp)
+	return clip(seg.CameraName, maxName-len(suffix)) + suffix
+}
+
+// complete reports a segment that every destination has confirmed, or that is to
+// go nowhere.
+func (r *Reconciler) complete(ctx context.Context, seg spool.Segment) error {
+	deliveries, err := r.Ledger.Deliveries(ctx, seg.ID)
+	if err != nil {
+		return err
+	}
+	return r.report(ctx, seg, completed(seg, deliveries), spool.CentralCompleted)
+}
+
+func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
+	const stamp = "2006-01-02T15:04:05.000000Z"
+	u := Update{
+		Status: "completed", Frames: seg.Frames, FileSize: seg.Size, StorageType: "local", FilePath: seg.Path,
+		StartTime: seg.Start.UTC().Format(stamp), EndTime: seg.End.UTC().Format(stamp), Duration: seg.Duration.Seconds(),
+		Codec: seg.VideoCodec, FrameRate: seg.FrameRate, ClientName: seg.ClientName,
+	}
+	if seg.Width > 0 {
+		u.Resolution = fmt.Sprintf("%dx%d", seg.Width, seg.Height)
+	}
+	if seg.Checksum != "" {
+		u.Checksum = "crc64nvme:" + seg.Checksum
+	}
+	if len(deliveries) > 0 { // the primary destination is the first
+		u.StorageType, u.Bucket, u.Key, u.FilePath = "aws", deliveries[0].Bucket, deliveries[0].Key, deliveries[0].Key
+	}
+	return u
+}
+
+// missing reports a segment whose file is gone: it is lost, unless the store had
+// confirmed it before.
+func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
+	deliveries, err := r.Ledger.Deliveries(ctx, seg.ID)
+	if err != nil {
+		return err
+	}
+	safe := len(deliveries) > 0
+	for _, d := range deliveries {
+		safe = safe && d.State == spool.Verified
+	}
+	if safe {
+		return r.report(ctx, seg, completed(seg, deliveries), spool.CentralCompleted)
+	}
+	return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: "the local file was lost before it was uploaded"}, spool.CentralFailed)
+}
+
+func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, state spool.CentralState) error {
+	u.RecordingID = seg.Central.RecordingID
+	if err := r.Server.Report(ctx, u); err != nil {
+		return err
+	}
+	r.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
+	return r.Ledger.CentralAcknowledged(ctx, seg.ID, state)
+}
+
+func (r *Reconciler) succeeded(seg spool.Segment) {
+	r.outage.Recovered()
+	if o := r.refused[seg.CameraID]; o != nil {
+		o.Recovered()
+	}
+	delete(r.tries, seg.ID)
+	r.pause.Reset()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = Status{Connected: true, LastSuccess: r.Now()}
+}
+
+// failed decides what a failed call means. It returns the error when the others
+// would fail as well.
+func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) error {
+	cause, remedy := explain(err)
+	now := r.Now()
+	r.mu.Lock()
+	r.status.LastError, r.status.Remedy = cause, remedy
+	if r.status.Since.IsZero() {
+		r.status.Since = now
+	}
+	r.status.Connected = r.status.Connected && !general(err)
+	r.mu.Unlock()
+
+	kind, fromServer := kindOf(err)
+	switch {
+	case !fromServer:
+		return err // the ledger
+	case general(err):
+		r.outage.Failed(cause, remedy)
+		return err
+	case kind == Refused:
+		return r.refuse(ctx, seg, err.Error(), now)
+	}
+	r.outage.Failed(cause, remedy)
+	r.tries[seg.ID]++
+	return r.Ledger.CentralDeferred(ctx, seg.ID, err.Error(), now.Add(deferral(r.tries[seg.ID])))
+}
+
+// refuse takes a 403 or 404. About a camera it may change its mind, and is asked
+// hourly for a day; about a recording it has cleaned up it is final at once.
+func (r *Reconciler) refuse(ctx context.Context, seg spool.Segment, reason string, now time.Time) error {
+	registered := seg.Central.State != spool.CentralNone
+	since := seg.Central.RefusedAt
+	forGood := registered || !since.IsZero() && now.Sub(since) >= refusalLasts
+	o := r.refused[seg.CameraID]
+	if o == nil {
+		o = outage.New(r.Log.With().Str("camera", seg.CameraID).Logger(), "central refuses the recordings of a camera", r.Now)
+		r.refused[seg.CameraID] = o
+	}
+	switch {
+	case registered:
+		r.Log.Warn().Str("segment", seg.ID).Str("recording", seg.Central.RecordingID).Msg("central does not know the recording any more; it is not registered again")
+	case forGood:
+		r.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("reason", reason).Msg("central has refused the segment for a day; it is not asked again")
+	default:
+		o.Failed(reason, "assign the camera to this client at central, with recording mode local_client")
+	}
+	return r.Ledger.CentralRefused(ctx, seg.ID, reason, now, forGood, now.Add(askAgain))
+}
+
+// deferral grows from 30 s to an hour, jittered by a third.
+func deferral(tries int) time.Duration {
+	d := deferLongest
+	if tries < 8 {
+		d = min(deferFirst<<(tries-1), deferLongest)
+	}
+	return d - rand.N(d/3)
+}

@@ -1,0 +1,301 @@
+package central
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
+
+	"recording-agent/agent/central/centraltest"
+	"recording-agent/capture/mp4"
+	"recording-agent/capture/spool"
+)
+
+var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func testLog(t testing.TB) zerolog.Logger { return zerolog.New(zerolog.NewTestWriter(t)) }
+
+func pulse(p Pulse) func(context.Context) Pulse { return func(context.Context) Pulse { return p } }
+
+// contextUntil ends when done says so, or after a while.
+func contextUntil(t testing.TB, done func() bool) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	go func() {
+		for ctx.Err() == nil && !done() {
+			time.Sleep(5 * time.Millisecond)
+		}
+		cancel()
+	}()
+	return ctx, cancel
+}
+
+// bench is a reconciler between a real ledger and a strict server, with a clock
+// that is moved by hand.
+type bench struct {
+	*Reconciler
+	t      testing.TB
+	spool  *spool.Spool
+	server *centraltest.Server
+	now    time.Time
+	camera string
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{t: t, now: epoch, camera: uuid.NewString()}
+	clock := func() time.Time { return b.now }
+	var err error
+	b.spool, err = spool.Open(t.Context(), spool.Options{
+		Dir: t.TempDir(), Log: testLog(t), Now: clock,
+		Destinations: []spool.Destination{{Name: "primary", Bucket: "footage", Key: func(s spool.Segment) string { return "recordings/" + s.ID + ".mp4" }}},
+	})
+	b.ok(err)
+	t.Cleanup(func() { b.spool.Close() })
+	var client *Client
+	b.server, client = serve(t, centraltest.Options{Now: clock, ClientName: "warehouse-7"})
+	b.Reconciler = &Reconciler{Ledger: b.spool, Server: client, Log: testLog(t), Now: clock}
+	b.prepare()
+	b.limiter = rate.NewLimiter(rate.Inf, 1)
+	return b
+}
+
+func (b *bench) ok(err error) {
+	b.t.Helper()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) begin(camera string) spool.Segment {
+	b.t.Helper()
+	seg := spool.Segment{ID: uuid.NewString(), CameraID: camera, CameraName: "Gate", ClientName: "warehouse-7", Start: b.now}
+	var err error
+	seg.Path, err = spool.PathFor(camera, seg.ID, seg.Start)
+	b.ok(err)
+	b.ok(b.spool.Begun(b.t.Context(), seg))
+	return seg
+}
+
+func (b *bench) finish(seg spool.Segment) {
+	b.t.Helper()
+	b.ok(b.spool.Finished(b.t.Context(), seg.ID, seg.Start, mp4.Result{
+		Size: 1000, Checksum: "sum=", Duration: 10 * time.Second, Frames: 250, FrameRate: 25, VideoCodec: "avc1.64001f", Width: 1280, Height: 720}))
+}
+
+func (b *bench) verify(seg spool.Segment) {
+	b.t.Helper()
+	b.ok(b.spool.Verified(b.t.Context(), seg.ID, "primary", "size, crc64nvme", b.now))
+}
+
+// settle makes rounds until nothing moves.
+func (b *bench) settle() error {
+	b.t.Helper()
+	for range 50 {
+		progress, err := b.round(b.t.Context())
+		if err != nil || !progress {
+			return err
+		}
+	}
+	b.t.Fatal("it never settles")
+	return nil
+}
+
+func (b *bench) central(seg spool.Segment) spool.Central {
+	b.t.Helper()
+	s, err := b.spool.Segment(b.t.Context(), seg.ID)
+	b.ok(err)
+	return s.Central
+}
+
+func (b *bench) statuses() [][]string {
+	var out [][]string
+	for _, r := range b.server.Recordings() {
+		out = append(out, r.Statuses)
+	}
+	return out
+}
+
+func equal(a, b [][]string) bool { return slices.EqualFunc(a, b, slices.Equal[[]string]) }
+
+func TestFromRegisterToCompleted(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	b.ok(b.settle())
+	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
+		t.Fatalf("while recording: %v", got)
+	}
+	b.now = b.now.Add(10 * time.Second)
+	b.finish(seg)
+	b.ok(b.settle())
+	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
+		t.Fatalf("before it is verified: %v", got)
+	}
+	b.verify(seg)
+	b.ok(b.settle())
+	if got := b.statuses(); !equal(got, [][]string{{"recording", "completed"}}) {
+		t.Fatalf("after it was verified: %v", got)
+	}
+	row := b.server.Recordings()[0]
+	want := map[string]any{
+		"gcp_path": "recordings/" + seg.ID + ".mp4", "file_path": "recordings/" + seg.ID + ".mp4", "bucket": "footage", "storage_type": "aws",
+		"start_time": "2026-11-23T10:00:00.000000Z", "end_time": "2026-11-23T10:00:10.000000Z", "duration_seconds": 10.0,
+		"codec": "avc1.64001f", "resolution": "1280x720", "frame_rate": 25.0, "checksum": "crc64nvme:sum=", "client_name": "warehouse-7",
+		"file_size": 1000.0, "frames_recorded": 250.0,
+	}
+	for k, v := range want {
+		if row.Extra[k] != v {
+			t.Errorf("completed with %s = %v, want %v", k, row.Extra[k], v)
+		}
+	}
+	if row.Name != "Gate 2026-11-23 10:00:00.000 UTC" || row.IdempotencyKey != seg.ID {
+		t.Errorf("row %+v", row)
+	}
+	if b.central(seg).State != spool.CentralCompleted {
+		t.Errorf("ledger: %+v", b.central(seg))
+	}
+}
+
+func TestADayWithoutCentral(t *testing.T) {
+	b := newBench(t)
+	const segments = 40
+	b.server.Break("/recordings/register", 30, centraltest.Answer(502, ""))
+	for range segments {
+		seg := b.begin(b.camera)
+		if err := b.settle(); err == nil && b.server.Calls("/recordings/register") <= 30 {
+			t.Fatal("a proxy's 502 was taken for success")
+		}
+		b.now = b.now.Add(36 * time.Minute)
+		b.finish(seg)
+		b.verify(seg)
+	}
+	b.ok(b.settle())
+	rows := b.server.Recordings()
+	if len(rows) != segments {
+		t.Fatalf("%d rows for %d segments", len(rows), segments)
+	}
+	for _, r := range rows {
+		if r.UploadStatus != "completed" {
+			t.Errorf("%s: %v", r.Name, r.Statuses)
+		}
+	}
+}
+
+func TestDoubledRowsAreCounted(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	b.server.Break("/recordings/register", 2, centraltest.LoseAnswer)
+	for range 2 {
+		if err := b.settle(); err == nil {
+			t.Fatal("a lost answer was not noticed")
+		}
+	}
+	b.ok(b.settle())
+	if rows, c := len(b.server.Recordings()), b.central(seg); rows != 3 || c.Attempts != 3 || c.State != spool.CentralRecording {
+		t.Errorf("%d rows, ledger %+v", rows, c)
+	}
+}
+
+func TestLostAnswerOfAStatus(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	b.server.Break("/recordings/status", 1, centraltest.LoseAnswer)
+	_ = b.settle()
+	b.ok(b.settle())
+	b.finish(seg)
+	b.verify(seg)
+	b.ok(b.settle())
+	if got := b.statuses(); !equal(got, [][]string{{"recording", "recording", "completed"}}) {
+		t.Errorf("statuses %v", got)
+	}
+}
+
+func TestRefusedCameraDoesNotStopTheOthers(t *testing.T) {
+	b := newBench(t)
+	refused, other := b.begin(b.camera), spool.Segment{}
+	b.server.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
+	b.ok(b.settle())
+	other = b.begin(uuid.NewString())
+	b.ok(b.settle())
+	if b.central(other).State != spool.CentralRecording || b.central(refused).State != spool.CentralNone {
+		t.Fatalf("other %+v, refused %+v", b.central(other), b.central(refused))
+	}
+	b.finish(refused)
+	b.verify(refused)
+	calls := b.server.Calls("/recordings/register")
+	for range 26 {
+		b.server.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
+		b.now = b.now.Add(time.Hour)
+		b.ok(b.settle())
+	}
+	if got := b.server.Calls("/recordings/register") - calls; got != 24 {
+		t.Errorf("asked again %d times in 26 hours", got)
+	}
+	if c := b.central(refused); c.State != spool.CentralRefused {
+		t.Errorf("after a day: %+v", c)
+	}
+}
+
+func TestRecordingThatCentralCleanedUp(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	b.ok(b.settle())
+	b.finish(seg)
+	b.verify(seg)
+	b.server.Break("/recordings/status", 1, centraltest.Answer(404, "Recording not found"))
+	b.ok(b.settle())
+	if c := b.central(seg); c.State != spool.CentralRefused || b.server.Calls("/recordings/register") != 1 {
+		t.Errorf("ledger %+v, %d register calls", c, b.server.Calls("/recordings/register"))
+	}
+}
+
+func TestPermanentErrorHoldsUpNobody(t *testing.T) {
+	b := newBench(t)
+	bad := b.begin("no-uuid") // a malformed camera id is a 500 that never goes away
+	good := b.begin(b.camera)
+	b.ok(b.settle())
+	if b.central(good).State != spool.CentralRecording || b.central(bad).State != spool.CentralNone {
+		t.Fatalf("good %+v, bad %+v", b.central(good), b.central(bad))
+	}
+	calls := b.server.Calls("/recordings/register")
+	b.ok(b.settle())
+	if b.server.Calls("/recordings/register") != calls {
+		t.Error("it was asked again at once")
+	}
+	b.now = b.now.Add(2 * time.Hour)
+	b.ok(b.settle())
+	if b.server.Calls("/recordings/register") != calls+1 {
+		t.Error("it was not asked again later")
+	}
+}
+
+func TestLostSegments(t *testing.T) {
+	b := newBench(t)
+	lost, safe := b.begin(b.camera), b.begin(b.camera)
+	b.finish(lost)
+	b.finish(safe)
+	b.verify(safe)
+	b.ok(b.spool.FileMissing(t.Context(), lost.ID))
+	b.ok(b.spool.FileMissing(t.Context(), safe.ID))
+	b.ok(b.settle())
+	if c := b.central(lost); c.State != spool.CentralFailed {
+		t.Errorf("lost: %+v", c)
+	}
+	if c := b.central(safe); c.State != spool.CentralCompleted {
+		t.Errorf("lost here, but safe in the store: %+v", c)
+	}
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	b := newBench(t)
+	b.begin(b.camera)
+	ctx, cancel := contextUntil(t, func() bool { return b.server.Calls("/recordings/status") > 0 })
+	defer cancel()
+	b.ok(b.Run(ctx))
+	if s := b.Status(); !s.Connected || s.LastSuccess.IsZero() {
+		t.Errorf("status %+v", s)
+	}
+}
