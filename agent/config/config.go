@@ -1,0 +1,194 @@
+// Package config turns the agent's one TOML file into a validated Config. Text
+// enters; either a Config leaves that the rest of the program need not doubt, or
+// every problem at once, each with its line and what to write instead.
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/BurntSushi/toml"
+)
+
+// Config is a valid configuration.
+type Config struct {
+	Path      string // of the file
+	Agent     Agent
+	Central   Central
+	Cameras   []Camera
+	Segment   Segment
+	S3        S3
+	Retention Retention
+	Status    Status
+	Log       Log
+	Warnings  []string // what is allowed, but may not be meant
+}
+
+// Agent is [agent].
+type Agent struct {
+	ClientName string
+	DataDir    string
+}
+
+// Central is [central]. Without a URL there is no central server.
+type Central struct {
+	URL               string
+	Token             Secret
+	ClientID          string
+	HeartbeatInterval time.Duration
+}
+
+// Camera is one [[camera]].
+type Camera struct {
+	ID        string
+	Name      string
+	URL       Secret // with user info
+	Transport string // auto, tcp, udp
+	Audio     bool
+}
+
+// Segment is [segment].
+type Segment struct {
+	Duration time.Duration
+	Part     time.Duration
+	Sync     time.Duration
+}
+
+// S3 is [s3], the primary destination. Without a bucket nothing is uploaded.
+type S3 struct {
+	Bucket          string
+	Region          string
+	Endpoint        string
+	PathStyle       bool
+	AccessKeyID     Secret
+	SecretAccessKey Secret
+	SessionToken    Secret
+	Key             string // template, see RenderKey
+	PartSize        int64  // bytes
+	Concurrency     int    // segments at once
+	Checksum        string // auto, when_required
+	CAFile          string
+}
+
+// Retention is [retention].
+type Retention struct {
+	DeleteAfterUpload bool
+	KeepFor           time.Duration
+}
+
+// Status is [status].
+type Status struct {
+	Listen       string
+	AllowedHosts []string
+}
+
+// Log is [log].
+type Log struct {
+	Level    string
+	Format   string // auto, json, console
+	File     string // empty: standard error
+	MaxSize  int64  // bytes of one file
+	MaxAge   time.Duration
+	MaxFiles int
+}
+
+// Env is where secrets come from.
+type Env struct {
+	Lookup   func(name string) (string, bool)
+	ReadFile func(path string) ([]byte, error)
+}
+
+// System is the real environment.
+func System() Env { return Env{Lookup: os.LookupEnv, ReadFile: os.ReadFile} }
+
+// DefaultPaths are where the file is looked for when none is named.
+func DefaultPaths() []string { return []string{"agent.toml", SystemPath()} }
+
+// SystemPath is the file's place on a host where the agent is installed.
+func SystemPath() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(programData(), "agent.toml")
+	}
+	return "/etc/recording-agent/agent.toml"
+}
+
+// DefaultDataDir is where segments and ledger are kept unless agent.data_dir
+// says otherwise.
+func DefaultDataDir() string {
+	if runtime.GOOS == "windows" {
+		return filepath.Join(programData(), "data")
+	}
+	return "/var/lib/recording-agent"
+}
+
+func programData() string {
+	return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "RecordingAgent")
+}
+
+// Find returns the first of DefaultPaths that exists.
+func Find() (string, error) {
+	for _, path := range DefaultPaths() {
+		if _, err := os.Stat(path); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no configuration: there is neither ./agent.toml nor %s; copy agent.example.toml, or name a file with --config", SystemPath())
+}
+
+// Load reads and validates a file.
+func Load(path string, env Env) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s does not exist; copy agent.example.toml to it", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the configuration: %w", err)
+	}
+	return Parse(path, data, env)
+}
+
+// Parse validates a TOML text. Its error is of type Errors.
+func Parse(file string, data []byte, env Env) (*Config, error) {
+	root := map[string]any{}
+	if _, err := toml.Decode(string(data), &root); err != nil {
+		var syntax toml.ParseError
+		if errors.As(err, &syntax) {
+			return nil, Errors{{File: file, Line: syntax.Position.Line, Wrong: "is not valid TOML: " + syntax.Message}}
+		}
+		return nil, Errors{{File: file, Wrong: "is not valid TOML: " + err.Error()}}
+	}
+	p := &parser{file: file, env: env, lines: lineNumbers(string(data))}
+	c := p.config(root)
+	c.Path = file
+	for name := range root {
+		p.problem(name, "is not a known section", "known: agent, central, camera, segment, s3, retention, status, log")
+	}
+	if len(p.problems) > 0 {
+		slices.SortStableFunc(p.problems, func(a, b Problem) int {
+			return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Key, b.Key))
+		})
+		return nil, p.problems
+	}
+	return c, nil
+}
+
+// config reads all sections; each takes its name out of root.
+func (p *parser) config(root map[string]any) *Config {
+	c := &Config{}
+	p.agent(p.section(root, "agent"), c)
+	p.central(p.section(root, "central"), c)
+	p.cameras(p.sections(root, "camera"), c)
+	p.segment(p.section(root, "segment"), c)
+	p.s3(p.section(root, "s3"), c)
+	p.retention(p.section(root, "retention"), c)
+	p.status(p.section(root, "status"), c)
+	p.log(p.section(root, "log"), c)
+	return c
+}

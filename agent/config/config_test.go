@@ -1,0 +1,174 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+func env(vars map[string]string) Env {
+	return Env{
+		Lookup: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
+		ReadFile: func(path string) ([]byte, error) {
+			if v, ok := vars[path]; ok {
+				return []byte(v), nil
+			}
+			return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+		},
+	}
+}
+
+func exampleFile(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile("../../agent.example.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+var testEnv = env(map[string]string{"AGENT_CENTRAL_TOKEN": "very-secret", "/run/url": "rtsp://u:very-secret@cam/1\n"})
+
+func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
+	text := exampleFile(t)
+	c, err := Parse("agent.example.toml", []byte(text), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// With every default written out nothing changes.
+	full := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(text, "$1")
+	all, err := Parse("agent.example.toml", []byte(full), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.S3.Endpoint = all.S3.Endpoint
+	c.Status.AllowedHosts = all.Status.AllowedHosts
+	if DefaultDataDir() != "/var/lib/recording-agent" {
+		all.Agent.DataDir = c.Agent.DataDir
+	}
+	if !reflect.DeepEqual(c, all) {
+		t.Errorf("the example's defaults are not the code's:\n%+v\n%+v", all, c)
+	}
+	if c.Central.Token.Reveal() != "very-secret" || c.Segment.Duration != 5*time.Minute || c.S3.PartSize != 5<<20 || c.Log.MaxAge != 30*24*time.Hour {
+		t.Errorf("read: %+v", c)
+	}
+}
+
+// Every key that the code knows stands in the example.
+func TestExampleIsComplete(t *testing.T) {
+	text := exampleFile(t)
+	source, err := os.ReadFile("validate.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := regexp.MustCompile(`s\.(?:text|flag|count|choice|texts|duration|size|secret)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(keys) < 30 {
+		t.Fatalf("only %d keys were found in the code", len(keys))
+	}
+	for _, k := range keys {
+		if !regexp.MustCompile(`(?m)^(# )?` + k[1] + ` +=|^(# )?` + k[1] + ` = `).MatchString(text) {
+			t.Errorf("agent.example.toml does not know %s", k[1])
+		}
+	}
+}
+
+const minimal = "[agent]\nclient_name = \"w\"\n"
+
+func TestProblems(t *testing.T) {
+	cam := func(line string) string {
+		return minimal + "[[camera]]\nid = \"a\"\nurl = \"rtsp://h/1\"\n[[camera]] # second\nid = \"b\"\nurl = \"rtsp://h/2\"\n" + line
+	}
+	for _, tc := range []struct{ text, want string }{
+		{"", "x.toml: agent.client_name: is missing"},
+		{"[agent\n", "is not valid TOML"},
+		{minimal + "colour = 1\n", "x.toml:3: agent.colour: is not a known key; known here: client_name, data_dir"},
+		{minimal + "[segmnt]\n", "x.toml:3: segmnt: is not a known section"},
+		{minimal + "[segment]\ndurration = \"1m\"\n", "x.toml:4: segment.durration: is not a known key; did you mean duration?"},
+		{minimal + "[segment]\nduration = 5\n", `x.toml:4: segment.duration: is a whole number; write a duration in quotes, like "5m"`},
+		{minimal + "[segment]\nduration = \"3h\"\n", "x.toml:4: segment.duration: 3h is out of range; write 5s to 1h"},
+		{minimal + "[segment]\nduration = \"5s\"\npart = \"6s\"\n", "x.toml:5: segment.part: is longer than segment.duration; write at most 5s"},
+		{cam("transport = \"sctp\"\n"), `x.toml:9: camera[1].transport: "sctp" is not known; write one of auto, tcp, udp`},
+		{cam("audio = \"yes\"\n"), "x.toml:9: camera[1].audio: is a text in quotes; write true or false, without quotes"},
+		{cam("[[camera]]\nid = \"A\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "A" is the id of camera[0] as well`},
+		{cam("[[camera]]\nid = \"../x\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "../x" cannot be a directory's name`},
+		{cam("[[camera]]\nid = \"..\"\nurl = \"rtsp://h/3\"\n"), `camera[2].id: ".." cannot be`},
+		{cam("[[camera]]\nid = \"nul\"\nurl = \"rtsp://h/3\"\n"), `camera[2].id: "nul" cannot be`},
+		{cam("[[camera]]\nid = \"c\"\n"), "x.toml:9: camera[2].url: is missing"},
+		{cam("[[camera]]\nid = \"c\"\nurl = \"http://u:very-secret@h/\"\n"), "x.toml:11: camera[2].url: is not the address of an RTSP stream"},
+		{cam("[[camera]]\nid = \"c\"\nurl = \"env:NOPE\"\n"), "x.toml:11: camera[2].url: the environment variable NOPE is not set"},
+		{cam("[central]\nurl = \"https://c\"\ntoken = \"t\"\nclient_id = \"5b0c2f0e-6a51-4d0c-9f7e-2a1d6a3c9b10\"\n"), `x.toml:4: camera[0].id: "a" is not a UUID`},
+		{minimal + "[central]\nurl = \"c\"\ntoken = \"file:/nope\"\n", "x.toml:5: central.token: the file cannot be read"},
+		{minimal + "[s3]\nbucket = \"s3://Footage\"\n", `x.toml:4: s3.bucket: "s3://Footage" is not the name of a bucket`},
+		{minimal + "[s3]\nkey = \"{camera_id}/{client}.mp4\"\n", "x.toml:4: s3.key: would be the same for each segment"},
+		{minimal + "[s3]\nkey = \"{camera_id}/{client}/{start}{hour}.mp4\"\n", "x.toml:4: s3.key: {hour} is not known"},
+		{minimal + "[s3]\npart_size = \"1MiB\"\n", "x.toml:4: s3.part_size: 1MiB is out of range; write 5MiB to 5GiB"},
+		{minimal + "[s3]\naccess_key_id = \"test\"\n", "access_key_id and secret_access_key belong together"},
+		{minimal + "[status]\nlisten = \"8001\"\n", `x.toml:4: status.listen: "8001" is not an address`},
+		{minimal + "[log]\nlevel = \"loud\" # why\n", `x.toml:4: log.level: "loud" is not known`},
+		{minimal + "\"data_dir\" = '''\n[x]\ny = 1'''\n[status]\nallowed_hosts = [\n  \"a:1\", # [\n]\n", `x.toml:7: status.allowed_hosts: "a:1" is not a host name`},
+	} {
+		_, err := Parse("x.toml", []byte(tc.text), testEnv)
+		var all Errors
+		if !errors.As(err, &all) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s\nsays   %v\nwanted %s", tc.text, err, tc.want)
+		} else if strings.Contains(err.Error(), "very-secret") {
+			t.Errorf("a secret is told: %v", err)
+		}
+	}
+}
+
+func TestAllProblemsAtOnce(t *testing.T) {
+	_, err := Parse("x.toml", []byte("[agent]\nx = 1\n[segment]\nduration = 1\n[s3]\nbucket = 3\n"), testEnv)
+	var all Errors
+	if !errors.As(err, &all) || len(all) != 4 {
+		t.Errorf("problems: %v", err)
+	}
+}
+
+func TestSecretsAreNotShown(t *testing.T) {
+	c, err := Parse("x.toml", []byte(minimal+"[[camera]]\nid = \"a\"\nurl = \"file:/run/url\"\n[s3]\naccess_key_id = \"test\"\nsecret_access_key = \"very-secret\"\n"), testEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Cameras[0].URL.Reveal() != "rtsp://u:very-secret@cam/1" {
+		t.Errorf("url %q", c.Cameras[0].URL.Reveal())
+	}
+	for _, shown := range []string{fmt.Sprintf("%v %+v %#v %v", c, *c, c.S3, c.Cameras)} {
+		if strings.Contains(shown, "very-secret") {
+			t.Errorf("shown: %s", shown)
+		}
+	}
+}
+
+func TestRenderKey(t *testing.T) {
+	got := RenderKey("{camera_id}/{camera}/{date}/{start}_{client}_{segment}.mp4", KeyValues{
+		CameraID: "c1", CameraName: "Tür / №1", Client: "ware house", Segment: "s1", Start: time.Date(2026, 11, 23, 9, 8, 7, 6_000_000, time.FixedZone("", 3600)),
+	})
+	if want := "c1/T_r____1/2026-11-23/20261123T080807.006Z_ware_house_s1.mp4"; got != want {
+		t.Errorf("key %s, want %s", got, want)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(minimal)
+	f.Add("[[camera]]\nid = '''\n'''\n[[camera]]\n\"i\\u0064\" = {a=1}\n")
+	if data, err := os.ReadFile("../../agent.example.toml"); err == nil {
+		f.Add(string(data))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse("x.toml", []byte(text), testEnv)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("neither a configuration nor an error")
+		}
+		var all Errors
+		if err != nil && (!errors.As(err, &all) || len(all) == 0) {
+			t.Fatalf("error %v", err)
+		}
+	})
+}

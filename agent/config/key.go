@@ -1,0 +1,74 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// DefaultKey is the object key unless s3.key says otherwise.
+const DefaultKey = "recordings/{camera_id}/{date}/{start}_{client}.mp4"
+
+// maxKey is the longest key, in characters, that the central server can store.
+const maxKey = 500
+
+// KeyValues fill in a key template.
+type KeyValues struct {
+	CameraID, CameraName, Client, Segment string
+	Start                                 time.Time
+}
+
+var placeholder = regexp.MustCompile(`\{[^{}]*\}`)
+
+// RenderKey fills in a template: {camera_id}, {camera} (its name), {client},
+// {segment} (its id), {date} as 2006-01-02 and {start} as
+// 20060102T150405.000Z, both in UTC. Characters that are not safe in a key become
+// underscores.
+func RenderKey(template string, v KeyValues) string {
+	start := v.Start.UTC()
+	values := map[string]string{
+		"{camera_id}": v.CameraID, "{camera}": v.CameraName, "{client}": v.Client, "{segment}": v.Segment,
+		"{date}": start.Format("2006-01-02"), "{start}": start.Format("20060102T150405.000Z"),
+	}
+	return placeholder.ReplaceAllStringFunc(template, func(name string) string { return safe(values[name]) })
+}
+
+// safe keeps letters and digits of ASCII and . _ -
+func safe(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 128 && (r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || strings.ContainsRune("._-", r)) {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+// checkKey returns what is wrong with a template, if anything is.
+func checkKey(template string) (wrong, instead string) {
+	has := func(name string) bool { return strings.Contains(template, name) }
+	for _, name := range placeholder.FindAllString(template, -1) {
+		switch name {
+		case "{camera_id}", "{camera}", "{client}", "{segment}", "{date}", "{start}":
+		default:
+			return fmt.Sprintf("%s is not known", name), "known: {camera_id} {camera} {client} {segment} {date} {start}"
+		}
+	}
+	plain := placeholder.ReplaceAllString(template, "")
+	longest := RenderKey(template, KeyValues{strings.Repeat("x", 64), strings.Repeat("x", 200), strings.Repeat("x", 100), strings.Repeat("x", 36), time.Unix(0, 0)})
+	switch {
+	case !has("{camera_id}") || !has("{client}"):
+		return "lacks {camera_id} or {client}", `write them, like "` + DefaultKey + `"`
+	case !has("{start}") && !has("{segment}"):
+		return "would be the same for each segment", "write {start} or {segment} into it"
+	case !strings.HasSuffix(template, ".mp4"):
+		return "does not end in .mp4", "browsers are told by it what to play"
+	case strings.HasPrefix(template, "/") || strings.Contains(template, "//") || strings.Contains(template, ".."):
+		return "has an empty or a relative step", "write it like a path without / in front"
+	case strings.ContainsAny(plain, "{}\\\"<>%^`|~#?*[]\x00") || strings.IndexFunc(plain, func(r rune) bool { return r < 32 || r > 126 }) >= 0:
+		return "has characters that are not safe in a key", "write A-Z a-z 0-9 . _ - / and placeholders"
+	case len(longest) > maxKey:
+		return fmt.Sprintf("can become %d characters long, the central server takes %d", len(longest), maxKey), "shorten it"
+	}
+	return "", ""
+}

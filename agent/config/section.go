@@ -1,0 +1,322 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// parser collects the problems of one file.
+type parser struct {
+	file     string
+	env      Env
+	lines    map[string]int
+	problems Errors
+}
+
+func (p *parser) problem(key, wrong, instead string) {
+	p.problems = append(p.problems, Problem{File: p.file, Line: p.lineOf(key), Key: key, Wrong: wrong, Instead: instead})
+}
+
+// lineOf finds the line of a key, or of what it stands in.
+func (p *parser) lineOf(key string) int {
+	for key != "" {
+		if n, ok := p.lines[key]; ok {
+			return n
+		}
+		cut := strings.LastIndexByte(key, '.')
+		if cut < 0 {
+			break
+		}
+		key = key[:cut]
+	}
+	return 0
+}
+
+// section is one table. Each key is taken out by the accessor of its type; what
+// is left in the end is not known.
+type section struct {
+	p      *parser
+	name   string
+	values map[string]any
+	known  []string
+}
+
+func (p *parser) section(root map[string]any, name string) *section {
+	s := &section{p: p, name: name}
+	switch v := root[name].(type) {
+	case nil:
+	case map[string]any:
+		s.values = v
+	default:
+		p.problem(name, "is not a table", "write ["+name+"]")
+	}
+	delete(root, name)
+	return s
+}
+
+// sections is an array of tables.
+func (p *parser) sections(root map[string]any, name string) []*section {
+	defer delete(root, name)
+	var tables []map[string]any
+	switch v := root[name].(type) {
+	case nil:
+		return nil
+	case []map[string]any:
+		tables = v
+	case []any:
+		for _, e := range v {
+			if t, ok := e.(map[string]any); ok {
+				tables = append(tables, t)
+			}
+		}
+	default:
+		p.problem(name, "is not a list of tables", "write [["+name+"]]")
+	}
+	var out []*section
+	for i, t := range tables {
+		out = append(out, &section{p: p, name: fmt.Sprintf("%s[%d]", name, i), values: t})
+	}
+	return out
+}
+
+func (s *section) key(name string) string { return s.name + "." + name }
+
+func (s *section) problem(name, wrong, instead string) { s.p.problem(s.key(name), wrong, instead) }
+
+func (s *section) has(name string) bool {
+	_, ok := s.values[name]
+	return ok
+}
+
+// take returns a value and notes that its key is known.
+func take[T any](s *section, name string, fallback T, kind string) (T, bool) {
+	s.known = append(s.known, name)
+	v, there := s.values[name]
+	if !there {
+		return fallback, false
+	}
+	t, ok := v.(T)
+	if !ok {
+		s.problem(name, fmt.Sprintf("is %s", kindOf(v)), "write "+kind)
+		return fallback, false
+	}
+	return t, true
+}
+
+func kindOf(v any) string {
+	switch v.(type) {
+	case string:
+		return "a text in quotes"
+	case int64:
+		return "a whole number"
+	case float64:
+		return "a number"
+	case bool:
+		return "true or false without quotes"
+	case []any:
+		return "a list"
+	case map[string]any, []map[string]any:
+		return "a table"
+	}
+	return "a date or time"
+}
+
+func (s *section) text(name, fallback string) string {
+	v, _ := take(s, name, fallback, `a text in quotes, like "`+example(fallback)+`"`)
+	return v
+}
+
+func example(fallback string) string {
+	if fallback == "" {
+		return "…"
+	}
+	return fallback
+}
+
+func (s *section) flag(name string, fallback bool) bool {
+	v, _ := take(s, name, fallback, "true or false, without quotes")
+	return v
+}
+
+func (s *section) count(name string, fallback, low, high int) int {
+	v, ok := take(s, name, int64(fallback), "a whole number")
+	if ok && (v < int64(low) || v > int64(high)) {
+		s.problem(name, fmt.Sprintf("%d is out of range", v), fmt.Sprintf("write %d to %d", low, high))
+		return fallback
+	}
+	return int(v)
+}
+
+func (s *section) choice(name string, choices ...string) string {
+	v := s.text(name, choices[0])
+	if !slices.Contains(choices, v) {
+		s.problem(name, fmt.Sprintf("%q is not known", v), "write one of "+strings.Join(choices, ", "))
+		return choices[0]
+	}
+	return v
+}
+
+func (s *section) texts(name string) []string {
+	list, _ := take[[]any](s, name, nil, `a list of texts, like ["…"]`)
+	var out []string
+	for _, e := range list {
+		t, ok := e.(string)
+		if !ok {
+			s.problem(name, "holds "+kindOf(e), `write a list of texts, like ["…"]`)
+			continue
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+func (s *section) duration(name string, fallback, low, high time.Duration) time.Duration {
+	const how = `a duration in quotes, like "`
+	text, ok := take(s, name, "", how+short(fallback)+`"`)
+	if !ok {
+		return fallback
+	}
+	d, err := parseDuration(text)
+	if err != nil {
+		s.problem(name, fmt.Sprintf("%q is no duration", text), "write "+how+short(fallback)+`"`)
+		return fallback
+	}
+	if d < low || d > high {
+		s.problem(name, fmt.Sprintf("%s is out of range", text), fmt.Sprintf("write %s to %s", short(low), short(high)))
+		return fallback
+	}
+	return d
+}
+
+// short prints a duration without its zero parts.
+func short(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// parseDuration knows days besides Go's units.
+func parseDuration(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		if err != nil || !(n >= 0 && n < 36500) {
+			return 0, fmt.Errorf("%q is no number of days", days)
+		}
+		return time.Duration(n * 24 * float64(time.Hour)), nil
+	}
+	return time.ParseDuration(text)
+}
+
+func (s *section) size(name string, fallback, low, high int64) int64 {
+	const how = `a size in quotes, like "`
+	text, ok := take(s, name, "", how+sizeText(fallback)+`"`)
+	if !ok {
+		return fallback
+	}
+	n, ok := parseSize(text)
+	if !ok {
+		s.problem(name, fmt.Sprintf("%q is no size", text), "write "+how+sizeText(fallback)+`"`)
+		return fallback
+	}
+	if n < low || n > high {
+		s.problem(name, fmt.Sprintf("%s is out of range", text), fmt.Sprintf("write %s to %s", sizeText(low), sizeText(high)))
+		return fallback
+	}
+	return n
+}
+
+var sizeUnits = map[string]int64{
+	"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+}
+
+func parseSize(text string) (int64, bool) {
+	unit := strings.TrimLeft(text, "0123456789. ")
+	scale, ok := sizeUnits[unit]
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, unit)), 64)
+	if !ok || err != nil || !(n >= 0) || n*float64(scale) > 1<<60 {
+		return 0, false
+	}
+	return int64(n * float64(scale)), true
+}
+
+func sizeText(n int64) string {
+	for _, unit := range []string{"GiB", "MiB", "KiB"} {
+		if n > 0 && n%sizeUnits[unit] == 0 {
+			return strconv.FormatInt(n/sizeUnits[unit], 10) + unit
+		}
+	}
+	return strconv.FormatInt(n, 10) + "B"
+}
+
+// secret resolves env:NAME and file:/path; anything else is the value itself.
+func (s *section) secret(name string) Secret {
+	text := s.text(name, "")
+	if variable, ok := strings.CutPrefix(text, "env:"); ok {
+		v, there := s.p.env.Lookup(variable)
+		if !there || v == "" {
+			s.problem(name, "the environment variable "+variable+" is not set", "set it for the agent (a service has an environment of its own), or write file:/path")
+		}
+		return Secret{v}
+	}
+	if path, ok := strings.CutPrefix(text, "file:"); ok {
+		data, err := s.p.env.ReadFile(path)
+		if err != nil {
+			s.problem(name, "the file cannot be read: "+err.Error(), "check path and permissions")
+		}
+		return Secret{strings.TrimRight(string(data), "\r\n")}
+	}
+	return Secret{text}
+}
+
+// done reports the keys that nobody took.
+func (s *section) done() {
+	for _, name := range slices.Sorted(maps.Keys(s.values)) {
+		if slices.Contains(s.known, name) {
+			continue
+		}
+		instead := "known here: " + strings.Join(s.known, ", ")
+		if near := nearest(name, s.known); near != "" {
+			instead = "did you mean " + near + "?"
+		}
+		s.problem(name, "is not a known key", instead)
+	}
+}
+
+// nearest finds a known key that a typing error may have meant.
+func nearest(name string, known []string) string {
+	for _, k := range known {
+		if distance(name, k) <= 2 {
+			return k
+		}
+	}
+	return ""
+}
+
+// distance counts the letters to change, add or remove (Levenshtein).
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost = 1 + min(diagonal, row[j], row[j+1])
+			}
+			diagonal, row[j+1] = row[j+1], cost
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,184 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/google/uuid"
+)
+
+func (p *parser) agent(s *section, c *Config) {
+	c.Agent.ClientName = s.text("client_name", "")
+	c.Agent.DataDir = s.text("data_dir", DefaultDataDir())
+	switch {
+	case strings.TrimSpace(c.Agent.ClientName) == "":
+		s.problem("client_name", "is missing", `write the name that recordings are known by, like "warehouse-7"`)
+	case len([]rune(c.Agent.ClientName)) > 100 || strings.IndexFunc(c.Agent.ClientName, unicode.IsControl) >= 0:
+		s.problem("client_name", "is not a plain name", "write up to 100 characters without line breaks")
+	}
+	if c.Agent.DataDir == "" {
+		s.problem("data_dir", "is empty", `write a directory, like "`+filepath.ToSlash(DefaultDataDir())+`"`)
+	}
+	s.done()
+}
+
+func (p *parser) central(s *section, c *Config) {
+	c.Central.URL = strings.TrimSuffix(s.text("url", ""), "/")
+	c.Central.Token = s.secret("token")
+	c.Central.ClientID = s.text("client_id", "")
+	c.Central.HeartbeatInterval = s.duration("heartbeat_interval", time.Minute, 5*time.Second, time.Hour)
+	s.done()
+	if c.Central.URL == "" {
+		return
+	}
+	if u := webURL(c.Central.URL); u == nil || strings.Contains(u.Path, "/v0/") {
+		s.problem("url", fmt.Sprintf("%q is not the address of a server", c.Central.URL), `write "https://host", without the path of the API`)
+	}
+	if !c.Central.Token.IsSet() && !s.has("token") {
+		s.problem("token", "is missing", `write "env:NAME" or "file:/path" with the token that the central server has given this client`)
+	}
+	if _, err := uuid.Parse(c.Central.ClientID); err != nil {
+		s.problem("client_id", "is not a UUID", "write the id of this client at the central server")
+	}
+	if strings.HasPrefix(c.Central.URL, "http://") {
+		c.Warnings = append(c.Warnings, "central.url is http: the token crosses the network unprotected")
+	}
+}
+
+// webURL returns nil for anything but http(s)://host[:port][/path].
+func webURL(text string) *url.URL {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil
+	}
+	return u
+}
+
+// cameraID is what may become a directory.
+var cameraID = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
+
+// deviceName is what Windows takes for a device, whatever follows the dot.
+var deviceName = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$`)
+
+func (p *parser) cameras(list []*section, c *Config) {
+	seen := map[string]string{} // by id without case: Windows directories have none
+	for _, s := range list {
+		cam := Camera{ID: s.text("id", ""), URL: s.secret("url"), Transport: s.choice("transport", "auto", "tcp", "udp"), Audio: s.flag("audio", true)}
+		cam.Name = s.text("name", cam.ID)
+		p.cameraID(s, cam.ID, c.Central.URL != "", seen)
+		if len([]rune(cam.Name)) > 200 || strings.IndexFunc(cam.Name, unicode.IsControl) >= 0 {
+			s.problem("name", "is not a plain name", "write up to 200 characters without line breaks")
+		}
+		p.cameraURL(s, cam.URL)
+		s.done()
+		c.Cameras = append(c.Cameras, cam)
+	}
+	if len(list) == 0 {
+		c.Warnings = append(c.Warnings, "no [[camera]]: nothing will be recorded")
+	}
+}
+
+func (p *parser) cameraID(s *section, id string, central bool, seen map[string]string) {
+	other, twice := seen[strings.ToLower(id)]
+	_, notUUID := uuid.Parse(id)
+	switch {
+	case id == "":
+		s.problem("id", "is missing", "write the central server's id of the camera; without a central server any name of A-Z a-z 0-9 . _ -")
+	case !cameraID.MatchString(id) || deviceName.MatchString(id) || strings.HasSuffix(id, "."):
+		s.problem("id", fmt.Sprintf("%q cannot be a directory's name", id), "write 1 to 64 of A-Z a-z 0-9 . _ - that do not begin or end with a dot")
+	case twice:
+		s.problem("id", fmt.Sprintf("%q is the id of %s as well", id, other), "give each camera an id of its own")
+	case central && notUUID != nil:
+		s.problem("id", fmt.Sprintf("%q is not a UUID", id), "write the central server's id of the camera")
+	}
+	seen[strings.ToLower(id)] = s.name
+}
+
+func (p *parser) cameraURL(s *section, value Secret) {
+	const instead = `write "rtsp://user:password@host:554/path", special characters in the password percent-encoded`
+	u, err := url.Parse(value.Reveal())
+	switch {
+	case !value.IsSet() && !s.has("url"):
+		s.problem("url", "is missing", instead)
+	case !value.IsSet(): // its reference was reported
+	case err != nil || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
+		s.problem("url", "is not the address of an RTSP stream", instead) // it is not quoted: it may hold a password
+	}
+}
+
+func (p *parser) segment(s *section, c *Config) {
+	c.Segment.Duration = s.duration("duration", 5*time.Minute, 5*time.Second, time.Hour)
+	c.Segment.Part = s.duration("part", time.Second, 100*time.Millisecond, 10*time.Second)
+	c.Segment.Sync = s.duration("sync", 2*time.Second, 100*time.Millisecond, time.Minute)
+	if c.Segment.Part > c.Segment.Duration {
+		s.problem("part", "is longer than segment.duration", "write at most "+short(c.Segment.Duration))
+	}
+	s.done()
+}
+
+// bucketName follows the naming rules of S3 for general purpose buckets.
+var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+func (p *parser) s3(s *section, c *Config) {
+	c.S3 = S3{
+		Bucket: s.text("bucket", ""), Region: s.text("region", ""), Endpoint: strings.TrimSuffix(s.text("endpoint", ""), "/"),
+		PathStyle:   s.flag("path_style", false),
+		AccessKeyID: s.secret("access_key_id"), SecretAccessKey: s.secret("secret_access_key"), SessionToken: s.secret("session_token"),
+		Key:      s.text("key", DefaultKey),
+		PartSize: s.size("part_size", 5<<20, 5<<20, 5<<30), Concurrency: s.count("concurrency", 2, 1, 16),
+		Checksum: s.choice("checksum", "auto", "when_required"), CAFile: s.text("ca_file", ""),
+	}
+	s.done()
+	if c.S3.Bucket != "" && !bucketName.MatchString(c.S3.Bucket) {
+		s.problem("bucket", fmt.Sprintf("%q is not the name of a bucket", c.S3.Bucket), "write 3 to 63 of a-z 0-9 . -, without s3:// or a path")
+	}
+	if c.S3.Endpoint != "" {
+		if u := webURL(c.S3.Endpoint); u == nil || u.Path != "" {
+			s.problem("endpoint", fmt.Sprintf("%q is not the address of a store", c.S3.Endpoint), `write "https://host:port"`)
+		}
+	}
+	if c.S3.AccessKeyID.IsSet() != c.S3.SecretAccessKey.IsSet() && len(p.problems) == 0 {
+		s.problem("access_key_id", "access_key_id and secret_access_key belong together", "set both, or leave both out for the SDK's default chain")
+	}
+	if wrong, instead := checkKey(c.S3.Key); wrong != "" {
+		s.problem("key", wrong, instead)
+	}
+}
+
+func (p *parser) retention(s *section, c *Config) {
+	c.Retention.DeleteAfterUpload = s.flag("delete_after_upload", true)
+	c.Retention.KeepFor = s.duration("keep_for", 0, 0, 3650*24*time.Hour)
+	s.done()
+}
+
+func (p *parser) status(s *section, c *Config) {
+	c.Status.Listen = s.text("listen", "127.0.0.1:8001")
+	c.Status.AllowedHosts = s.texts("allowed_hosts")
+	s.done()
+	host, port, err := net.SplitHostPort(c.Status.Listen)
+	if _, perr := net.LookupPort("tcp", port); err != nil || perr != nil {
+		s.problem("listen", fmt.Sprintf("%q is not an address", c.Status.Listen), `write "127.0.0.1:8001"`)
+	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		c.Warnings = append(c.Warnings, "status.listen is open to the network, and asks for no password")
+	}
+	for _, h := range c.Status.AllowedHosts {
+		if h == "" || strings.ContainsAny(h, "/: ") {
+			s.problem("allowed_hosts", fmt.Sprintf("%q is not a host name", h), `write names without scheme and port, like "cupboard.local"`)
+		}
+	}
+}
+
+func (p *parser) log(s *section, c *Config) {
+	c.Log = Log{
+		Level: s.choice("level", "info", "trace", "debug", "warn", "error"), Format: s.choice("format", "auto", "json", "console"),
+		File: s.text("file", ""), MaxSize: s.size("max_size", 20<<20, 1<<20, 10<<30),
+		MaxAge: s.duration("max_age", 30*24*time.Hour, 24*time.Hour, 3650*24*time.Hour), MaxFiles: s.count("max_files", 5, 1, 1000),
+	}
+	s.done()
+}
