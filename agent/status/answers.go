@@ -1,0 +1,157 @@
+package status
+
+import (
+	"math"
+	"time"
+)
+
+// moment is a time as JSON: ISO 8601 in UTC, or null.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UTC().Format("2006-01-02T15:04:05.000Z")
+}
+
+// statusAnswer is the answer of GET /status. The first block is the
+// predecessor's contract; dashboards rely on its keys and types.
+type statusAnswer struct {
+	Status           string          `json:"status"`
+	ActiveRecordings int             `json:"active_recordings"`
+	Schedules        int             `json:"schedules"`
+	Cameras          int             `json:"cameras"`
+	SyncStatus       syncStatus      `json:"sync_status"`
+	BucketStatus     bucketStatus    `json:"bucket_status"`
+	RecordingInfo    []recordingInfo `json:"recording_info"`
+
+	Agent        agentAnswer         `json:"agent"`
+	CameraStatus []cameraAnswer      `json:"camera_status"`
+	Destinations []destinationAnswer `json:"destinations"`
+	Central      *centralAnswer      `json:"central"`
+}
+
+type syncStatus struct {
+	Running             bool `json:"running"`
+	LastSync            any  `json:"last_sync"`
+	PendingUpdates      int  `json:"pending_updates"`
+	ActiveSchedules     int  `json:"active_schedules"`
+	SyncIntervalSeconds int  `json:"sync_interval_seconds"`
+}
+
+type bucketStatus struct {
+	Connected  bool   `json:"connected"`
+	BucketName string `json:"bucket_name"`
+}
+
+type recordingInfo struct {
+	CameraID    string `json:"camera_id"`
+	CameraName  string `json:"camera_name"`
+	RecordingID string `json:"recording_id"`
+	Frames      int64  `json:"frames"`
+	Started     any    `json:"started"`
+}
+
+type agentAnswer struct {
+	Version    string `json:"version"`
+	ClientName string `json:"client_name"`
+	Started    any    `json:"started"`
+	FreeBytes  uint64 `json:"free_bytes"`
+}
+
+type cameraAnswer struct {
+	ID             string  `json:"id"`
+	Name           string  `json:"name"`
+	State          string  `json:"state"`
+	Codec          string  `json:"codec"`
+	AudioCodec     string  `json:"audio_codec"`
+	Width          int     `json:"width"`
+	Height         int     `json:"height"`
+	BitsPerSecond  int64   `json:"bits_per_second"`
+	FrameRate      float64 `json:"frames_per_second"`
+	LastFrame      any     `json:"last_frame"`
+	Segment        any     `json:"segment"`
+	SegmentStarted any     `json:"segment_started"`
+	Frames         int64   `json:"frames"`
+	Reconnects     int64   `json:"reconnects"`
+	LastError      any     `json:"last_error"`
+	LastErrorAt    any     `json:"last_error_at"`
+}
+
+type destinationAnswer struct {
+	Name            string  `json:"name"`
+	Bucket          string  `json:"bucket"`
+	Location        string  `json:"location"`
+	Connected       bool    `json:"connected"`
+	BacklogSegments int     `json:"backlog_segments"`
+	BacklogBytes    int64   `json:"backlog_bytes"`
+	BacklogSeconds  float64 `json:"backlog_seconds"`
+	InFlight        int     `json:"in_flight"`
+	LastSuccess     any     `json:"last_success"`
+	LastError       any     `json:"last_error"`
+	Remedy          any     `json:"remedy"`
+}
+
+type centralAnswer struct {
+	URL            string `json:"url"`
+	Connected      bool   `json:"connected"`
+	PendingUpdates int    `json:"pending_updates"`
+	LastSuccess    any    `json:"last_success"`
+	LastError      any    `json:"last_error"`
+	Remedy         any    `json:"remedy"`
+}
+
+// orNull is a text, or null when it is empty.
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func answerStatus(s Snapshot) statusAnswer {
+	a := statusAnswer{
+		Status: "running", Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
+		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.FreeBytes},
+	}
+	for _, c := range s.Cameras {
+		if c.State == "recording" {
+			a.ActiveRecordings++
+			a.RecordingInfo = append(a.RecordingInfo, recordingInfo{c.ID, c.Name, c.RecordingID, c.Frames, moment(c.SegmentStart)})
+		}
+		a.CameraStatus = append(a.CameraStatus, answerCamera(c))
+	}
+	for i, d := range s.Destinations {
+		if i == 0 { // the predecessor knew one bucket: the primary
+			a.BucketStatus = bucketStatus{Connected: d.Connected, BucketName: d.Bucket}
+		}
+		a.Destinations = append(a.Destinations, destinationAnswer{
+			d.Name, d.Bucket, d.Location, d.Connected, d.BacklogSegs, d.BacklogBytes, round(d.BacklogSeconds, 1), d.InFlight,
+			moment(d.LastSuccess), orNull(d.LastError), orNull(d.Remedy),
+		})
+	}
+	a.SyncStatus = syncStatus{SyncIntervalSeconds: 30}
+	if c := s.Central; c != nil {
+		a.SyncStatus.Running, a.SyncStatus.LastSync, a.SyncStatus.PendingUpdates = true, moment(c.LastSuccess), c.Pending
+		a.Central = &centralAnswer{c.URL, c.Connected, c.Pending, moment(c.LastSuccess), orNull(c.LastError), orNull(c.Remedy)}
+	}
+	return a
+}
+
+func answerCamera(c Camera) cameraAnswer {
+	return cameraAnswer{
+		ID: c.ID, Name: c.Name, State: c.State, Codec: c.Codec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
+		BitsPerSecond: int64(c.Bitrate), FrameRate: round(c.FrameRate, 2), LastFrame: moment(c.LastFrame),
+		Segment: orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
+		LastError: orNull(c.LastError), LastErrorAt: moment(c.LastErrorAt),
+	}
+}
+
+func round(v float64, digits int) float64 {
+	scale := math.Pow10(digits)
+	return math.Round(v*scale) / scale
+}
+
+type schedulesAnswer struct {
+	Count     int   `json:"count"`
+	Schedules []any `json:"schedules"`
+}

@@ -1,0 +1,252 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/outage"
+)
+
+// Options configure a Server.
+type Options struct {
+	Listen       string   // host:port
+	AllowedHosts []string // besides local names
+	Snapshot     func(ctx context.Context) (Snapshot, error)
+	Log          zerolog.Logger
+	Now          func() time.Time
+}
+
+// Server answers on one local port.
+type Server struct {
+	opts Options
+	host string // of Listen, when it is a specific address
+}
+
+// New prepares a server.
+func New(o Options) *Server {
+	host, _, _ := net.SplitHostPort(o.Listen) // validated by the configuration
+	return &Server{opts: o, host: strings.ToLower(host)}
+}
+
+const (
+	bindEvery   = 10 * time.Second
+	maxBody     = 64 << 10
+	maxHeader   = 16 << 10
+	drainWithin = 2 * time.Second
+)
+
+// Run serves until ctx ends. A port that is taken is reported and tried again:
+// recording does not depend on it.
+func (s *Server) Run(ctx context.Context) error {
+	trouble := outage.New(s.opts.Log, "state is not served", s.opts.Now)
+	for ctx.Err() == nil {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.opts.Listen)
+		if err == nil {
+			trouble.Recovered()
+			err = s.serve(ctx, l)
+		}
+		if err != nil && ctx.Err() == nil {
+			trouble.Failed(err.Error(), "another program has the port, or the address is not this host's; correct status.listen")
+			wait(ctx, bindEvery)
+		}
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
+	}
+	s.opts.Log.Info().Str("address", l.Addr().String()).Msg("state is served")
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(l) }()
+	select {
+	case err := <-done:
+		return fmt.Errorf("serve the state: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainWithin)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		_ = server.Close() // a client that will not finish is cut off
+	}
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Handler is what answers requests.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", only(http.MethodGet, s.health))
+	mux.HandleFunc("/status", only(http.MethodGet, s.status))
+	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
+	mux.HandleFunc("/manual-record", only(http.MethodPost, s.manualRecord))
+	mux.HandleFunc("/stop-recording/{camera}", only(http.MethodPost, s.stopRecording))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
+	return s.guard(mux)
+}
+
+func only(method string, next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != method && !(method == http.MethodGet && r.Method == http.MethodHead) {
+			w.Header().Set("Allow", method)
+			fail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
+			return
+		}
+		next(w, r)
+	}
+}
+
+// guard keeps web pages of others out: one whose name was rebound to a local
+// address shows in Host, one that posts across sites in Origin.
+func (s *Server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				s.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while answering %s: %v", r.URL.Path, p)
+				fail(w, http.StatusInternalServerError, "Internal Server Error")
+			}
+		}()
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if !s.allowed(r.Host) {
+			fail(w, http.StatusForbidden, fmt.Sprintf("host %q is not served; add it to [status] allowed_hosts", clip(r.Host)))
+			return
+		}
+		if origin := r.Header.Get("Origin"); origin != "" && r.Method == http.MethodPost && !s.allowed(originHost(origin)) {
+			fail(w, http.StatusForbidden, "requests from other sites are not served")
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func clip(s string) string { return s[:min(len(s), 100)] }
+
+func originHost(origin string) string {
+	_, host, _ := strings.Cut(origin, "://")
+	return host
+}
+
+// allowed judges a Host header: local names and addresses, the address that is
+// listened on, and what the configuration adds. The port does not matter.
+func (s *Server) allowed(host string) bool {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	name = strings.ToLower(strings.TrimSuffix(strings.Trim(name, "[]"), "."))
+	if name == "" {
+		return false
+	}
+	if ip := net.ParseIP(name); ip != nil {
+		own := net.ParseIP(s.host)
+		return ip.IsLoopback() || own != nil && !own.IsUnspecified() && own.Equal(ip) || s.listed(name)
+	}
+	return name == "localhost" || s.listed(name)
+}
+
+func (s *Server) listed(name string) bool {
+	return slices.ContainsFunc(s.opts.AllowedHosts, func(h string) bool { return strings.EqualFold(strings.TrimSuffix(h, "."), name) })
+}
+
+func reply(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body) // a client that has gone is no news
+}
+
+func fail(w http.ResponseWriter, code int, detail any) {
+	reply(w, code, map[string]any{"detail": detail})
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, map[string]any{"status": "healthy", "timestamp": moment(s.opts.Now())})
+}
+
+func (s *Server) status(w http.ResponseWriter, r *http.Request) {
+	if snap, ok := s.snapshot(w, r); ok {
+		reply(w, http.StatusOK, answerStatus(snap))
+	}
+}
+
+func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) (Snapshot, bool) {
+	snap, err := s.opts.Snapshot(r.Context())
+	if err != nil {
+		s.opts.Log.Error().Err(err).Msg("the state could not be collected")
+		fail(w, http.StatusInternalServerError, "the state could not be collected; see the log")
+		return Snapshot{}, false
+	}
+	return snap, true
+}
+
+func (s *Server) schedules(w http.ResponseWriter, _ *http.Request) {
+	reply(w, http.StatusOK, schedulesAnswer{Schedules: []any{}})
+}
+
+// notYet is what manual recording answers while every camera records all the time.
+const notYet = "cameras record all the time; manual recording comes with schedules"
+
+func (s *Server) manualRecord(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if q.Get("camera_id") == "" {
+		invalid(w, "missing", "camera_id", "Field required")
+		return
+	}
+	if text := q.Get("duration_minutes"); text != "" {
+		if n, err := strconv.Atoi(text); err != nil || n < 0 {
+			invalid(w, "int_parsing", "duration_minutes", "Input should be a valid integer")
+			return
+		}
+	}
+	if s.knows(w, r, q.Get("camera_id")) {
+		fail(w, http.StatusNotImplemented, notYet)
+	}
+}
+
+func (s *Server) stopRecording(w http.ResponseWriter, r *http.Request) {
+	if s.knows(w, r, r.PathValue("camera")) {
+		fail(w, http.StatusNotImplemented, notYet)
+	}
+}
+
+func (s *Server) knows(w http.ResponseWriter, r *http.Request, id string) bool {
+	snap, ok := s.snapshot(w, r)
+	if !ok {
+		return false
+	}
+	if !slices.ContainsFunc(snap.Cameras, func(c Camera) bool { return c.ID == id }) {
+		fail(w, http.StatusNotFound, "Camera not found")
+		return false
+	}
+	return true
+}
+
+// invalid answers as the predecessor's framework does.
+func invalid(w http.ResponseWriter, kind, parameter, message string) {
+	fail(w, http.StatusUnprocessableEntity, []map[string]any{{"type": kind, "loc": []string{"query", parameter}, "msg": message}})
+}

@@ -1,0 +1,190 @@
+package status
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+func full(context.Context) (Snapshot, error) {
+	return Snapshot{
+		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), FreeBytes: 123456789,
+		Cameras: []Camera{
+			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
+				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", Frames: 1500, Reconnects: 2,
+				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute)},
+			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},
+		},
+		Destinations: []Destination{{Name: "primary", Bucket: "footage", Location: "s3://footage", Connected: true, BacklogSegs: 3, BacklogBytes: 3 << 20,
+			BacklogSeconds: 900.04, InFlight: 1, LastSuccess: epoch}},
+		Central: &Central{URL: "https://central.example.com", Connected: false, Pending: 4, LastSuccess: epoch, LastError: "502", Remedy: "check central.url"},
+	}, nil
+}
+
+func server(t testing.TB, change func(o *Options)) *Server {
+	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
+	if change != nil {
+		change(&o)
+	}
+	return New(o)
+}
+
+func ask(s *Server, method, path, host string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, path, nil)
+	r.Host = host
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, r)
+	return w
+}
+
+func TestGoldenAnswers(t *testing.T) {
+	empty := func(o *Options) {
+		o.Snapshot = func(context.Context) (Snapshot, error) { return Snapshot{Started: epoch}, nil }
+	}
+	for _, tc := range []struct {
+		golden, method, path string
+		code                 int
+		change               func(o *Options)
+	}{
+		{"health", "GET", "/health", 200, nil},
+		{"status", "GET", "/status", 200, nil},
+		{"status_empty", "GET", "/status", 200, empty},
+		{"schedules", "GET", "/schedules", 200, nil},
+		{"manual_record", "POST", "/manual-record?camera_id=gate&duration_minutes=5", 501, nil},
+		{"manual_record_unknown", "POST", "/manual-record?camera_id=nobody", 404, nil},
+		{"manual_record_missing", "POST", "/manual-record", 422, nil},
+		{"manual_record_malformed", "POST", "/manual-record?camera_id=gate&duration_minutes=x", 422, nil},
+		{"stop_recording", "POST", "/stop-recording/gate", 501, nil},
+		{"not_found", "GET", "/nothing", 404, nil},
+		{"method", "GET", "/manual-record", 405, nil},
+	} {
+		t.Run(tc.golden, func(t *testing.T) {
+			w := ask(server(t, tc.change), tc.method, tc.path, "localhost:8001")
+			if w.Code != tc.code || w.Header().Get("Content-Type") != "application/json" {
+				t.Errorf("%d %s, want %d", w.Code, w.Header().Get("Content-Type"), tc.code)
+			}
+			var pretty bytes.Buffer
+			if err := json.Indent(&pretty, w.Body.Bytes(), "", "  "); err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join("testdata", tc.golden+".json")
+			if *update {
+				if err := os.WriteFile(file, pretty.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(pretty.Bytes(), want) {
+				t.Errorf("answer:\n%s\nwant:\n%s", pretty.Bytes(), want)
+			}
+		})
+	}
+}
+
+func TestHostsThatAreServed(t *testing.T) {
+	s := server(t, func(o *Options) { o.AllowedHosts = []string{"Cupboard.local"} })
+	for host, served := range map[string]bool{
+		"localhost": true, "LOCALHOST:8001": true, "localhost.": true, "127.0.0.1:8001": true, "127.9.9.9": true, "[::1]:8001": true, "::1": true,
+		"cupboard.local:8001": true, "CUPBOARD.LOCAL.": true,
+		"evil.example": false, "localhost.evil.example": false, "192.168.1.5:8001": false, "": false, "0.0.0.0": false, "127.0.0.1.evil.example": false,
+	} {
+		if got := ask(s, "GET", "/health", host).Code == 200; got != served {
+			t.Errorf("host %q is served: %v", host, got)
+		}
+	}
+	own := server(t, func(o *Options) { o.Listen = "192.168.1.5:8001" })
+	if ask(own, "GET", "/health", "192.168.1.5:8001").Code != 200 || ask(own, "GET", "/health", "192.168.1.6:8001").Code == 200 {
+		t.Error("the address that is listened on, and only that, has to be served")
+	}
+	if w := ask(s, "GET", "/health", "evil.example"); !strings.Contains(w.Body.String(), "allowed_hosts") {
+		t.Errorf("the refusal does not say what to do: %s", w.Body)
+	}
+}
+
+func TestOtherSitesCannotPost(t *testing.T) {
+	s := server(t, nil)
+	for origin, code := range map[string]int{"https://evil.example": 403, "null": 403, "http://localhost:8001": 501} {
+		r := httptest.NewRequest("POST", "/stop-recording/gate", nil)
+		r.Host = "localhost:8001"
+		r.Header.Set("Origin", origin)
+		w := httptest.NewRecorder()
+		s.Handler().ServeHTTP(w, r)
+		if w.Code != code {
+			t.Errorf("origin %s: %d", origin, w.Code)
+		}
+	}
+}
+
+func TestPanicIsAnAnswer(t *testing.T) {
+	s := server(t, func(o *Options) { o.Snapshot = func(context.Context) (Snapshot, error) { panic("a mistake") } })
+	if w := ask(s, "GET", "/status", "localhost"); w.Code != 500 {
+		t.Errorf("%d after a panic", w.Code)
+	}
+}
+
+func TestPortThatIsTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var log bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	s := server(t, func(o *Options) { o.Listen, o.Log = l.Addr().String(), zerolog.New(&log) })
+	if err := s.Run(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "status.listen") {
+		t.Errorf("log: %s", log.String())
+	}
+}
+
+func TestRunServesAndEnds(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := server(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.serve(ctx, l) }()
+	resp, err := http.Get("http://" + l.Addr().String() + "/health")
+	if err != nil || resp.StatusCode != 200 {
+		t.Fatalf("%v, %v", resp, err)
+	}
+	resp.Body.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzHost(f *testing.F) {
+	f.Add("localhost:8001")
+	f.Add("[::1]:80")
+	s := server(f, nil)
+	f.Fuzz(func(t *testing.T, host string) {
+		if s.allowed(host) && !strings.Contains(strings.ToLower(host), "localhost") && !strings.Contains(host, "127.") && !strings.Contains(host, ":") {
+			t.Fatalf("host %q is served", host)
+		}
+	})
+}

@@ -1,0 +1,62 @@
+// Package status serves the agent's state on a local HTTP port: the endpoints
+// that dashboards of the predecessor poll, with their exact keys, and what the
+// agent adds under keys of its own. A Snapshot enters, JSON leaves.
+package status
+
+import "time"
+
+// Snapshot is the agent's state at one moment.
+type Snapshot struct {
+	Version      string
+	ClientName   string
+	Started      time.Time
+	FreeBytes    uint64 // where segments are written
+	Cameras      []Camera
+	Destinations []Destination
+	Central      *Central // nil: not configured
+}
+
+// Camera is one camera's state.
+type Camera struct {
+	ID, Name     string
+	State        string // connecting, recording, waiting
+	Codec        string
+	AudioCodec   string
+	Width        int
+	Height       int
+	Bitrate      float64 // bits per second
+	FrameRate    float64 // pictures per second
+	LastFrame    time.Time
+	Segment      string // id of the one being recorded
+	SegmentStart time.Time
+	RecordingID  string // central's, of that segment
+	Frames       int64
+	Reconnects   int64
+	LastError    string
+	LastErrorAt  time.Time
+}
+
+// Destination is one destination's state.
+type Destination struct {
+	Name           string
+	Bucket         string
+	Location       string
+	Connected      bool
+	BacklogSegs    int
+	BacklogBytes   int64
+	BacklogSeconds float64
+	InFlight       int
+	LastSuccess    time.Time
+	LastError      string
+	Remedy         string
+}
+
+// Central is the state of the way to the central server.
+type Central struct {
+	URL         string
+	Connected   bool
+	Pending     int // segments that it has yet to be told of
+	LastSuccess time.Time
+	LastError   string
+	Remedy      string
+}
