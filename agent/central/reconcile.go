@@ -47,13 +47,12 @@ const (
 // Reconciler makes the state that central has acknowledged follow the ledger's,
 // for as long as it takes. There is no queue that could be lost.
 type Reconciler struct {
-	Ledger  Ledger
-	Changed <-chan struct{} // a hint that there may be something to say
-	Server  Server
-	Log     zerolog.Logger
-	Now     func() time.Time
+	ledger  Ledger
+	changed <-chan struct{}
+	server  Server
+	log     zerolog.Logger
+	now     func() time.Time
 
-	once    sync.Once
 	limiter *rate.Limiter
 	outage  *outage.Outage
 	refused map[string]*outage.Outage // by camera
@@ -62,6 +61,19 @@ type Reconciler struct {
 
 	mu     sync.Mutex
 	status Status
+}
+
+// NewReconciler prepares a reconciler. changed is a hint that there may be
+// something to say.
+func NewReconciler(l Ledger, changed <-chan struct{}, s Server, log zerolog.Logger, now func() time.Time) *Reconciler {
+	r := &Reconciler{
+		ledger: l, changed: changed, server: s, log: log, now: now,
+		limiter: rate.NewLimiter(callsPerSecond, callsPerSecond),
+		outage:  outage.New(log, "central server gets no reports", now),
+		refused: map[string]*outage.Outage{}, tries: map[string]int{}, pause: backoff.NewExponentialBackOff(),
+	}
+	r.pause.InitialInterval, r.pause.MaxInterval, r.pause.Multiplier, r.pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
+	return r
 }
 
 // Status is the present condition of the way to the central server.
@@ -80,27 +92,18 @@ func (r *Reconciler) Status() Status {
 	return r.status
 }
 
-func (r *Reconciler) prepare() {
-	r.limiter = rate.NewLimiter(callsPerSecond, callsPerSecond)
-	r.outage = outage.New(r.Log, "central server gets no reports", r.Now)
-	r.refused, r.tries = map[string]*outage.Outage{}, map[string]int{}
-	r.pause = backoff.NewExponentialBackOff()
-	r.pause.InitialInterval, r.pause.MaxInterval, r.pause.Multiplier, r.pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
-}
-
 // Run reconciles until ctx ends.
 func (r *Reconciler) Run(ctx context.Context) error {
-	r.once.Do(r.prepare)
 	for ctx.Err() == nil {
 		progress, err := r.round(ctx)
 		switch {
 		case err != nil && general(err):
 			wait(ctx, r.pause.NextBackOff(), nil) // nothing else would fare better
 		case err != nil && ctx.Err() == nil:
-			r.Log.Error().Err(err).Msg("reports to central are held up by the ledger; trying again")
+			r.log.Error().Err(err).Msg("reports to central are held up by the ledger; trying again")
 			wait(ctx, lookEvery, nil)
 		case !progress:
-			wait(ctx, lookEvery, r.Changed)
+			wait(ctx, lookEvery, r.changed)
 		}
 	}
 	return nil
@@ -119,7 +122,7 @@ func wait(ctx context.Context, d time.Duration, hint <-chan struct{}) {
 // round brings each segment that is due one step further. It returns an error
 // only for trouble that concerns all of them.
 func (r *Reconciler) round(ctx context.Context) (progress bool, err error) {
-	segs, err := r.Ledger.Unreported(ctx, r.Now(), batch)
+	segs, err := r.ledger.Unreported(ctx, r.now(), batch)
 	if err != nil {
 		return false, err
 	}
@@ -147,7 +150,7 @@ func (r *Reconciler) round(ctx context.Context) (progress bool, err error) {
 func (r *Reconciler) step(ctx context.Context, seg spool.Segment) error {
 	if seg.Central.State == spool.CentralNone {
 		if seg.State == spool.Empty { // nothing was ever seen of it, here or there
-			return r.Ledger.CentralAcknowledged(ctx, seg.ID, spool.CentralFailed)
+			return r.ledger.CentralAcknowledged(ctx, seg.ID, spool.CentralFailed)
 		}
 		return r.register(ctx, seg)
 	}
@@ -164,14 +167,14 @@ func (r *Reconciler) step(ctx context.Context, seg spool.Segment) error {
 }
 
 func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
-	if err := r.Ledger.RegisterAttempted(ctx, seg.ID); err != nil {
+	if err := r.ledger.RegisterAttempted(ctx, seg.ID); err != nil {
 		return err
 	}
-	id, err := r.Server.Register(ctx, Recording{CameraID: seg.CameraID, Name: recordingName(seg), SegmentID: seg.ID})
+	id, err := r.server.Register(ctx, Recording{CameraID: seg.CameraID, Name: recordingName(seg), SegmentID: seg.ID})
 	if err != nil {
 		return err
 	}
-	return r.Ledger.Registered(ctx, seg.ID, id)
+	return r.ledger.Registered(ctx, seg.ID, id)
 }
 
 // recordingName is unique per segment: two may begin within one second after a
@@ -185,7 +188,7 @@ func recordingName(seg spool.Segment) string {
 // complete reports a segment that every destination has confirmed, or that is to
 // go nowhere.
 func (r *Reconciler) complete(ctx context.Context, seg spool.Segment) error {
-	deliveries, err := r.Ledger.Deliveries(ctx, seg.ID)
+	deliveries, err := r.ledger.Deliveries(ctx, seg.ID)
 	if err != nil {
 		return err
 	}
@@ -214,7 +217,7 @@ func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
 // missing reports a segment whose file is gone: it is lost, unless the store had
 // confirmed it before.
 func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
-	deliveries, err := r.Ledger.Deliveries(ctx, seg.ID)
+	deliveries, err := r.ledger.Deliveries(ctx, seg.ID)
 	if err != nil {
 		return err
 	}
@@ -230,11 +233,11 @@ func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
 
 func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, state spool.CentralState) error {
 	u.RecordingID = seg.Central.RecordingID
-	if err := r.Server.Report(ctx, u); err != nil {
+	if err := r.server.Report(ctx, u); err != nil {
 		return err
 	}
-	r.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
-	return r.Ledger.CentralAcknowledged(ctx, seg.ID, state)
+	r.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
+	return r.ledger.CentralAcknowledged(ctx, seg.ID, state)
 }
 
 func (r *Reconciler) succeeded(seg spool.Segment) {
@@ -246,14 +249,14 @@ func (r *Reconciler) succeeded(seg spool.Segment) {
 	r.pause.Reset()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.status = Status{Connected: true, LastSuccess: r.Now()}
+	r.status = Status{Connected: true, LastSuccess: r.now()}
 }
 
 // failed decides what a failed call means. It returns the error when the others
 // would fail as well.
 func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) error {
 	cause, remedy := explain(err)
-	now := r.Now()
+	now := r.now()
 	r.mu.Lock()
 	r.status.LastError, r.status.Remedy = cause, remedy
 	if r.status.Since.IsZero() {
@@ -274,7 +277,7 @@ func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) e
 	}
 	r.outage.Failed(cause, remedy)
 	r.tries[seg.ID]++
-	return r.Ledger.CentralDeferred(ctx, seg.ID, err.Error(), now.Add(deferral(r.tries[seg.ID])))
+	return r.ledger.CentralDeferred(ctx, seg.ID, err.Error(), now.Add(deferral(r.tries[seg.ID])))
 }
 
 // refuse takes a 403 or 404. About a camera it may change its mind, and is asked
@@ -285,18 +288,18 @@ func (r *Reconciler) refuse(ctx context.Context, seg spool.Segment, reason strin
 	forGood := registered || !since.IsZero() && now.Sub(since) >= refusalLasts
 	o := r.refused[seg.CameraID]
 	if o == nil {
-		o = outage.New(r.Log.With().Str("camera", seg.CameraID).Logger(), "central refuses the recordings of a camera", r.Now)
+		o = outage.New(r.log.With().Str("camera", seg.CameraID).Logger(), "central refuses the recordings of a camera", r.now)
 		r.refused[seg.CameraID] = o
 	}
 	switch {
 	case registered:
-		r.Log.Warn().Str("segment", seg.ID).Str("recording", seg.Central.RecordingID).Msg("central does not know the recording any more; it is not registered again")
+		r.log.Warn().Str("segment", seg.ID).Str("recording", seg.Central.RecordingID).Msg("central does not know the recording any more; it is not registered again")
 	case forGood:
-		r.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("reason", reason).Msg("central has refused the segment for a day; it is not asked again")
+		r.log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("reason", reason).Msg("central has refused the segment for a day; it is not asked again")
 	default:
 		o.Failed(reason, "assign the camera to this client at central, with recording mode local_client")
 	}
-	return r.Ledger.CentralRefused(ctx, seg.ID, reason, now, forGood, now.Add(askAgain))
+	return r.ledger.CentralRefused(ctx, seg.ID, reason, now, forGood, now.Add(askAgain))
 }
 
 // deferral grows from 30 s to an hour, jittered by a third.

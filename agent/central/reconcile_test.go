@@ -39,15 +39,15 @@ type bench struct {
 	*Reconciler
 	t      testing.TB
 	spool  *spool.Spool
-	server *centraltest.Server
-	now    time.Time
+	fake   *centraltest.Server
+	clock  time.Time
 	camera string
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
-	b := &bench{t: t, now: epoch, camera: uuid.NewString()}
-	clock := func() time.Time { return b.now }
+	b := &bench{t: t, clock: epoch, camera: uuid.NewString()}
+	clock := func() time.Time { return b.clock }
 	var err error
 	b.spool, err = spool.Open(t.Context(), spool.Options{
 		Dir: t.TempDir(), Log: testLog(t), Now: clock,
@@ -56,9 +56,8 @@ func newBench(t testing.TB) *bench {
 	b.ok(err)
 	t.Cleanup(func() { b.spool.Close() })
 	var client *Client
-	b.server, client = serve(t, centraltest.Options{Now: clock, ClientName: "warehouse-7"})
-	b.Reconciler = &Reconciler{Ledger: b.spool, Server: client, Log: testLog(t), Now: clock}
-	b.prepare()
+	b.fake, client = serve(t, centraltest.Options{Now: clock, ClientName: "warehouse-7"})
+	b.Reconciler = NewReconciler(b.spool, b.spool.Subscribe(), client, testLog(t), clock)
 	b.limiter = rate.NewLimiter(rate.Inf, 1)
 	return b
 }
@@ -72,7 +71,7 @@ func (b *bench) ok(err error) {
 
 func (b *bench) begin(camera string) spool.Segment {
 	b.t.Helper()
-	seg := spool.Segment{ID: uuid.NewString(), CameraID: camera, CameraName: "Gate", ClientName: "warehouse-7", Start: b.now}
+	seg := spool.Segment{ID: uuid.NewString(), CameraID: camera, CameraName: "Gate", ClientName: "warehouse-7", Start: b.clock}
 	var err error
 	seg.Path, err = spool.PathFor(camera, seg.ID, seg.Start)
 	b.ok(err)
@@ -88,7 +87,7 @@ func (b *bench) finish(seg spool.Segment) {
 
 func (b *bench) verify(seg spool.Segment) {
 	b.t.Helper()
-	b.ok(b.spool.Verified(b.t.Context(), seg.ID, "primary", "size, crc64nvme", b.now))
+	b.ok(b.spool.Verified(b.t.Context(), seg.ID, "primary", "size, crc64nvme", b.clock))
 }
 
 // settle makes rounds until nothing moves.
@@ -113,7 +112,7 @@ func (b *bench) central(seg spool.Segment) spool.Central {
 
 func (b *bench) statuses() [][]string {
 	var out [][]string
-	for _, r := range b.server.Recordings() {
+	for _, r := range b.fake.Recordings() {
 		out = append(out, r.Statuses)
 	}
 	return out
@@ -128,7 +127,7 @@ func TestFromRegisterToCompleted(t *testing.T) {
 	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
 		t.Fatalf("while recording: %v", got)
 	}
-	b.now = b.now.Add(10 * time.Second)
+	b.clock = b.clock.Add(10 * time.Second)
 	b.finish(seg)
 	b.ok(b.settle())
 	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
@@ -139,7 +138,7 @@ func TestFromRegisterToCompleted(t *testing.T) {
 	if got := b.statuses(); !equal(got, [][]string{{"recording", "completed"}}) {
 		t.Fatalf("after it was verified: %v", got)
 	}
-	row := b.server.Recordings()[0]
+	row := b.fake.Recordings()[0]
 	want := map[string]any{
 		"gcp_path": "recordings/" + seg.ID + ".mp4", "file_path": "recordings/" + seg.ID + ".mp4", "bucket": "footage", "storage_type": "aws",
 		"start_time": "2026-11-23T10:00:00.000000Z", "end_time": "2026-11-23T10:00:10.000000Z", "duration_seconds": 10.0,
@@ -162,18 +161,18 @@ func TestFromRegisterToCompleted(t *testing.T) {
 func TestADayWithoutCentral(t *testing.T) {
 	b := newBench(t)
 	const segments = 40
-	b.server.Break("/recordings/register", 30, centraltest.Answer(502, ""))
+	b.fake.Break("/recordings/register", 30, centraltest.Answer(502, ""))
 	for range segments {
 		seg := b.begin(b.camera)
-		if err := b.settle(); err == nil && b.server.Calls("/recordings/register") <= 30 {
+		if err := b.settle(); err == nil && b.fake.Calls("/recordings/register") <= 30 {
 			t.Fatal("a proxy's 502 was taken for success")
 		}
-		b.now = b.now.Add(36 * time.Minute)
+		b.clock = b.clock.Add(36 * time.Minute)
 		b.finish(seg)
 		b.verify(seg)
 	}
 	b.ok(b.settle())
-	rows := b.server.Recordings()
+	rows := b.fake.Recordings()
 	if len(rows) != segments {
 		t.Fatalf("%d rows for %d segments", len(rows), segments)
 	}
@@ -187,14 +186,14 @@ func TestADayWithoutCentral(t *testing.T) {
 func TestDoubledRowsAreCounted(t *testing.T) {
 	b := newBench(t)
 	seg := b.begin(b.camera)
-	b.server.Break("/recordings/register", 2, centraltest.LoseAnswer)
+	b.fake.Break("/recordings/register", 2, centraltest.LoseAnswer)
 	for range 2 {
 		if err := b.settle(); err == nil {
 			t.Fatal("a lost answer was not noticed")
 		}
 	}
 	b.ok(b.settle())
-	if rows, c := len(b.server.Recordings()), b.central(seg); rows != 3 || c.Attempts != 3 || c.State != spool.CentralRecording {
+	if rows, c := len(b.fake.Recordings()), b.central(seg); rows != 3 || c.Attempts != 3 || c.State != spool.CentralRecording {
 		t.Errorf("%d rows, ledger %+v", rows, c)
 	}
 }
@@ -202,7 +201,7 @@ func TestDoubledRowsAreCounted(t *testing.T) {
 func TestLostAnswerOfAStatus(t *testing.T) {
 	b := newBench(t)
 	seg := b.begin(b.camera)
-	b.server.Break("/recordings/status", 1, centraltest.LoseAnswer)
+	b.fake.Break("/recordings/status", 1, centraltest.LoseAnswer)
 	_ = b.settle()
 	b.ok(b.settle())
 	b.finish(seg)
@@ -216,7 +215,7 @@ func TestLostAnswerOfAStatus(t *testing.T) {
 func TestRefusedCameraDoesNotStopTheOthers(t *testing.T) {
 	b := newBench(t)
 	refused, other := b.begin(b.camera), spool.Segment{}
-	b.server.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
+	b.fake.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
 	b.ok(b.settle())
 	other = b.begin(uuid.NewString())
 	b.ok(b.settle())
@@ -225,13 +224,13 @@ func TestRefusedCameraDoesNotStopTheOthers(t *testing.T) {
 	}
 	b.finish(refused)
 	b.verify(refused)
-	calls := b.server.Calls("/recordings/register")
+	calls := b.fake.Calls("/recordings/register")
 	for range 26 {
-		b.server.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
-		b.now = b.now.Add(time.Hour)
+		b.fake.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
+		b.clock = b.clock.Add(time.Hour)
 		b.ok(b.settle())
 	}
-	if got := b.server.Calls("/recordings/register") - calls; got != 24 {
+	if got := b.fake.Calls("/recordings/register") - calls; got != 24 {
 		t.Errorf("asked again %d times in 26 hours", got)
 	}
 	if c := b.central(refused); c.State != spool.CentralRefused {
@@ -245,10 +244,10 @@ func TestRecordingThatCentralCleanedUp(t *testing.T) {
 	b.ok(b.settle())
 	b.finish(seg)
 	b.verify(seg)
-	b.server.Break("/recordings/status", 1, centraltest.Answer(404, "Recording not found"))
+	b.fake.Break("/recordings/status", 1, centraltest.Answer(404, "Recording not found"))
 	b.ok(b.settle())
-	if c := b.central(seg); c.State != spool.CentralRefused || b.server.Calls("/recordings/register") != 1 {
-		t.Errorf("ledger %+v, %d register calls", c, b.server.Calls("/recordings/register"))
+	if c := b.central(seg); c.State != spool.CentralRefused || b.fake.Calls("/recordings/register") != 1 {
+		t.Errorf("ledger %+v, %d register calls", c, b.fake.Calls("/recordings/register"))
 	}
 }
 
@@ -260,14 +259,14 @@ func TestPermanentErrorHoldsUpNobody(t *testing.T) {
 	if b.central(good).State != spool.CentralRecording || b.central(bad).State != spool.CentralNone {
 		t.Fatalf("good %+v, bad %+v", b.central(good), b.central(bad))
 	}
-	calls := b.server.Calls("/recordings/register")
+	calls := b.fake.Calls("/recordings/register")
 	b.ok(b.settle())
-	if b.server.Calls("/recordings/register") != calls {
+	if b.fake.Calls("/recordings/register") != calls {
 		t.Error("it was asked again at once")
 	}
-	b.now = b.now.Add(2 * time.Hour)
+	b.clock = b.clock.Add(2 * time.Hour)
 	b.ok(b.settle())
-	if b.server.Calls("/recordings/register") != calls+1 {
+	if b.fake.Calls("/recordings/register") != calls+1 {
 		t.Error("it was not asked again later")
 	}
 }
@@ -292,7 +291,7 @@ func TestLostSegments(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	b := newBench(t)
 	b.begin(b.camera)
-	ctx, cancel := contextUntil(t, func() bool { return b.server.Calls("/recordings/status") > 0 })
+	ctx, cancel := contextUntil(t, func() bool { return b.fake.Calls("/recordings/status") > 0 })
 	defer cancel()
 	b.ok(b.Run(ctx))
 	if s := b.Status(); !s.Connected || s.LastSuccess.IsZero() {

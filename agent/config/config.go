@@ -128,6 +128,9 @@ func DefaultDataDir() string {
 	return "/var/lib/recording-agent"
 }
 
+// SystemLogFile is the log of the Windows service unless log.file says otherwise.
+func SystemLogFile() string { return filepath.Join(programData(), "agent.log") }
+
 func programData() string {
 	return filepath.Join(cmp.Or(os.Getenv("ProgramData"), `C:\ProgramData`), "RecordingAgent")
 }

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"recording-agent/agent/central"
+	"recording-agent/agent/config"
+	"recording-agent/agent/status"
+	"recording-agent/capture"
+	"recording-agent/capture/rtsp"
+	"recording-agent/capture/spool"
+	"recording-agent/uploader"
+	"recording-agent/uploader/s3"
+)
+
+const (
+	// primary is the name of the [s3] destination in the ledger.
+	primary = "primary"
+	// uploadGrace is what uploads in flight get when the agent stops.
+	uploadGrace = 10 * time.Second
+	// maxUploadParts is how many parts a segment may have: S3's limit.
+	maxUploadParts = 10_000
+)
+
+// agent is the wiring: what there is, and who is told what.
+type agent struct {
+	cfg     *config.Config
+	log     zerolog.Logger
+	now     func() time.Time
+	started time.Time
+
+	spool      *spool.Spool
+	cameras    []*capture.Camera
+	uploader   *uploader.Uploader  // nil without a bucket
+	reconciler *central.Reconciler // nil without a central server
+	heartbeat  *central.Heartbeat
+	reaper     *uploader.Reaper
+	status     *status.Server
+}
+
+// runAgent runs the agent from start to drain.
+func runAgent(ctx context.Context, cfg *config.Config) error {
+	log, closer := newLog(cfg.Log)
+	defer closer.Close()
+	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
+	for _, w := range cfg.Warnings {
+		log.Warn().Msg(w)
+	}
+	err := startAndRun(ctx, cfg, log)
+	if err != nil {
+		log.Error().Err(err).Msg("agent failed")
+		return err
+	}
+	log.Info().Msg("agent has stopped; what is not uploaded yet waits on the disk")
+	return nil
+}
+
+// startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
+// then cameras and uploads.
+func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err error) {
+	a := &agent{cfg: cfg, log: log, now: time.Now, started: time.Now()}
+	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.spool.Close()) }()
+	found, err := a.spool.Recover(ctx)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("recover what the last run left: %w", err)
+	}
+	if found != (spool.Recovery{}) {
+		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
+			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
+	}
+	if err := a.build(ctx); err != nil {
+		return err
+	}
+	return a.run(ctx)
+}
+
+func (a *agent) spoolOptions() spool.Options {
+	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, Log: a.log, Now: a.now}
+	if a.cfg.S3.Bucket != "" {
+		o.Destinations = []spool.Destination{{Name: primary, Bucket: a.cfg.S3.Bucket, Key: func(s spool.Segment) string {
+			return config.RenderKey(a.cfg.S3.Key, config.KeyValues{
+				CameraID: s.CameraID, CameraName: s.CameraName, Client: s.ClientName, Segment: s.ID, Start: s.Start,
+			})
+		}}}
+	}
+	return o
+}
+
+// build makes the parts; none of them runs yet.
+func (a *agent) build(ctx context.Context) error {
+	if err := a.buildCameras(); err != nil {
+		return err
+	}
+	if a.cfg.S3.Bucket != "" {
+		if err := a.buildUploader(ctx); err != nil {
+			return err
+		}
+	} else {
+		a.log.Warn().Msg("no s3.bucket: segments are recorded and kept, nothing is uploaded or deleted")
+	}
+	if a.cfg.Central.URL != "" {
+		a.buildCentral()
+	}
+	a.status = status.New(status.Options{
+		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Snapshot: a.snapshot, Log: a.log, Now: a.now,
+	})
+	return nil
+}
+
+func (a *agent) buildCameras() error {
+	cut := capture.Segmenting{Duration: a.cfg.Segment.Duration, Part: a.cfg.Segment.Part, Sync: a.cfg.Segment.Sync, MaxBytes: math.MaxInt64}
+	if a.cfg.S3.Bucket != "" {
+		cut.MaxBytes = a.cfg.S3.PartSize * (maxUploadParts - 100)
+	}
+	parts := capture.NewPartPool()
+	for _, c := range a.cfg.Cameras {
+		session, err := rtsp.NewSession(rtsp.Options{
+			URL: c.URL.Reveal(), Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
+		})
+		if err != nil {
+			return fmt.Errorf("camera %s: %w", c.ID, err)
+		}
+		a.cameras = append(a.cameras, capture.New(capture.Options{
+			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Spool: a.spool, Parts: parts, Log: a.log, Now: a.now,
+			Stream: func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) },
+		}))
+	}
+	return nil
+}
+
+func (a *agent) buildUploader(ctx context.Context) error {
+	c := a.cfg.S3
+	store, err := s3.New(ctx, s3.Options{
+		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.PathStyle, AccessKeyID: c.AccessKeyID.Reveal(),
+		SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), PartSize: c.PartSize, Checksum: s3.Checksum(c.Checksum), CAFile: c.CAFile,
+	})
+	if err != nil {
+		return err
+	}
+	a.uploader = uploader.New(uploader.Options{
+		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Concurrency: c.Concurrency, Grace: uploadGrace, Log: a.log, Now: a.now,
+	})
+	if a.cfg.Retention.DeleteAfterUpload {
+		a.reaper = &uploader.Reaper{
+			Ledger: a.spool, Changed: a.spool.Subscribe(), CentralConfigured: a.cfg.Central.URL != "", KeepFor: a.cfg.Retention.KeepFor, Log: a.log, Now: a.now,
+		}
+	}
+	return nil
+}
+
+func (a *agent) buildCentral() {
+	client := central.NewClient(central.Options{URL: a.cfg.Central.URL, Token: a.cfg.Central.Token.Reveal()})
+	a.reconciler = central.NewReconciler(a.spool, a.spool.Subscribe(), client, a.log, a.now)
+	a.heartbeat = &central.Heartbeat{
+		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
+	}
+}
+
+// run lets the parts run until ctx ends, then stops them in order: the cameras
+// finish their segments first, the rest follows.
+func (a *agent) run(ctx context.Context) error {
+	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBehind()
+	var rest errgroup.Group
+	rest.Go(func() error { return a.status.Run(behind) })
+	rest.Go(func() error { return a.watchdog(behind) })
+	if a.uploader != nil {
+		rest.Go(func() error { return a.uploader.Run(behind) })
+	}
+	if a.reaper != nil {
+		rest.Go(func() error { return a.reaper.Run(behind) })
+	}
+	if a.reconciler != nil {
+		rest.Go(func() error { return a.reconciler.Run(behind) })
+		rest.Go(func() error { return a.heartbeat.Run(behind) })
+	}
+	var cameras sync.WaitGroup
+	for _, c := range a.cameras {
+		cameras.Go(func() { c.Run(ctx) })
+	}
+	a.ready()
+	<-ctx.Done()
+	a.stopping()
+	a.log.Info().Msg("agent stops: finishing open segments")
+	cameras.Wait()
+	stopBehind()
+	return rest.Wait()
+}

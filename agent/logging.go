@@ -1,0 +1,37 @@
+package main
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/term"
+	"gopkg.in/natefinch/lumberjack.v2"
+
+	"recording-agent/agent/config"
+)
+
+// newLog opens the log that the configuration asks for. The closer is to be
+// called when nothing is logged any more.
+func newLog(c config.Log) (zerolog.Logger, io.Closer) {
+	level, err := zerolog.ParseLevel(c.Level)
+	if err != nil {
+		level = zerolog.InfoLevel // the configuration has validated it
+	}
+	zerolog.DurationFieldUnit = time.Second
+	zerolog.TimeFieldFormat = "2006-01-02T15:04:05.000Z07:00"
+	var out io.Writer = os.Stderr
+	var closer io.Closer = io.NopCloser(nil)
+	console := c.Format == "console" || c.Format == "auto" && c.File == "" && term.IsTerminal(int(os.Stderr.Fd()))
+	if c.File != "" {
+		file := &lumberjack.Logger{
+			Filename: c.File, MaxSize: int(max(1, c.MaxSize>>20)), MaxAge: int(max(1, c.MaxAge/(24*time.Hour))), MaxBackups: c.MaxFiles,
+		}
+		out, closer = file, file
+	}
+	if console {
+		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: c.File != ""}
+	}
+	return zerolog.New(out).Level(level).With().Timestamp().Logger(), closer
+}

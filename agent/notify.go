@@ -1,0 +1,47 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// tell speaks to systemd where it is the one that started us (sd_notify(3)), and
+// to nobody elsewhere.
+func (a *agent) tell(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		a.log.Warn().Err(err).Str("state", state).Msg("systemd was not told")
+	}
+}
+
+func (a *agent) ready() {
+	a.tell(daemon.SdNotifyReady + fmt.Sprintf("\nSTATUS=recording %d cameras", len(a.cameras)))
+}
+
+func (a *agent) stopping() { a.tell(daemon.SdNotifyStopping + "\nSTATUS=finishing open segments") }
+
+// watchdog tells systemd that the agent is alive for as long as its state can be
+// collected: that takes the ledger and a lock of every part. When it stays
+// silent systemd restarts the agent.
+func (a *agent) watchdog(ctx context.Context) error {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || limit == 0 {
+		return nil // not under systemd, or without WatchdogSec
+	}
+	tick := time.NewTicker(limit / 4)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if _, err := a.snapshot(ctx); err != nil {
+			a.log.Warn().Err(err).Msg("state cannot be collected; systemd's watchdog is not fed")
+			continue
+		}
+		a.tell(daemon.SdNotifyWatchdog)
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"github.com/kardianos/service"
+	"github.com/spf13/cobra"
+
+	"recording-agent/agent/config"
+)
+
+const serviceName = "recording-agent"
+
+// serviceCommands are the verbs of the host's service manager.
+func serviceCommands(file *string) []*cobra.Command {
+	verb := func(name, short string, do func(service.Service, *cobra.Command) error) *cobra.Command {
+		return &cobra.Command{Use: name, Short: short, RunE: func(c *cobra.Command, _ []string) error {
+			s, err := service.New(&program{}, serviceConfig())
+			if err != nil {
+				return fmt.Errorf("find this host's service manager: %w", err)
+			}
+			if err := do(s, c); err != nil {
+				return fmt.Errorf("%s the service: %w%s", name, err, serviceHint(err))
+			}
+			return nil
+		}}
+	}
+	done := func(c *cobra.Command, action func() error, said string) error {
+		if err := action(); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.OutOrStdout(), said)
+		return nil
+	}
+	return []*cobra.Command{
+		{Use: "install", Short: "Install the agent as a service that starts with the host", RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(*file)
+			if err != nil {
+				return err
+			}
+			return install(c, cfg)
+		}},
+		verb("uninstall", "Remove the service; recordings and configuration stay", func(s service.Service, c *cobra.Command) error {
+			return done(c, s.Uninstall, "the service is removed; recordings and configuration are where they were")
+		}),
+		verb("start", "Start the service", func(s service.Service, c *cobra.Command) error { return done(c, s.Start, "started") }),
+		verb("stop", "Stop the service; open segments are finished", func(s service.Service, c *cobra.Command) error {
+			return done(c, s.Stop, "stopped")
+		}),
+		verb("restart", "Stop and start the service", func(s service.Service, c *cobra.Command) error {
+			return done(c, s.Restart, "restarted")
+		}),
+		verb("status", "Say whether the service runs (exit code 1: it does not)", serviceStatus),
+	}
+}
+
+func serviceStatus(s service.Service, c *cobra.Command) error {
+	switch state, err := s.Status(); {
+	case err != nil:
+		return err
+	case state == service.StatusRunning:
+		fmt.Fprintln(c.OutOrStdout(), "running")
+		return nil
+	}
+	return errors.New("it is installed, but does not run")
+}
+
+func serviceHint(err error) string {
+	switch {
+	case errors.Is(err, service.ErrNotInstalled):
+		return `; "recording-agent install" installs it`
+	case errors.Is(err, os.ErrPermission):
+		return "; run this as administrator (root)"
+	}
+	return ""
+}
+
+func serviceConfig() *service.Config {
+	return &service.Config{
+		Name: serviceName, DisplayName: "Recording Agent",
+		Description: "Records IP cameras and uploads the footage.",
+		Option:      service.KeyValue{},
+	}
+}
+
+// install makes the service. The configuration is valid, so that what is
+// installed can start.
+func install(c *cobra.Command, cfg *config.Config) error {
+	sc := serviceConfig()
+	sc.Arguments = []string{"run", "--config", cfg.Path}
+	executable, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program's file: %w", err)
+	}
+	if executable, err = filepath.EvalSymlinks(executable); err != nil {
+		return fmt.Errorf("find this program's file: %w", err)
+	}
+	sc.Executable = executable
+	if err := prepareHost(sc, cfg); err != nil {
+		return fmt.Errorf("install the service: %w%s", err, serviceHint(err))
+	}
+	s, err := service.New(&program{}, sc)
+	if err != nil {
+		return fmt.Errorf("find this host's service manager: %w", err)
+	}
+	if err := s.Install(); err != nil {
+		return fmt.Errorf("install the service: %w%s", err, serviceHint(err))
+	}
+	fmt.Fprintf(c.OutOrStdout(), "installed with %s; it starts with the host, and now with \"recording-agent start\"\n", cfg.Path)
+	return nil
+}
+
+// underServiceManager tells whether the agent is to speak with Windows' service
+// manager. Under systemd it is an ordinary process that gets signals.
+func underServiceManager() bool { return runtime.GOOS == "windows" && !service.Interactive() }
+
+// runService runs the agent until Windows' service manager stops it.
+func runService(file string) error {
+	s, err := service.New(&program{file: file}, serviceConfig())
+	if err != nil {
+		return fmt.Errorf("find this host's service manager: %w", err)
+	}
+	return s.Run()
+}
+
+// program is the agent as Windows' service manager sees it.
+type program struct {
+	file string
+	stop context.CancelFunc
+	done chan error
+}
+
+// Start implements service.Interface: it returns as soon as the agent runs.
+func (p *program) Start(s service.Service) error {
+	cfg, err := load(p.file)
+	if err != nil {
+		if events, e := s.SystemLogger(nil); e == nil {
+			_ = events.Error(err) // there is nobody else to tell
+		}
+		return err
+	}
+	if cfg.Log.File == "" {
+		cfg.Log.File = config.SystemLogFile()
+	}
+	var ctx context.Context
+	ctx, p.stop = context.WithCancel(context.Background())
+	p.done = make(chan error, 1)
+	go func() {
+		err := runAgent(ctx, cfg)
+		p.done <- err
+		if ctx.Err() == nil {
+			// Not asked to stop: only a process that dies is restarted by the
+			// service manager. runAgent has logged why.
+			os.Exit(exitFailed)
+		}
+	}()
+	return nil
+}
+
+// Stop implements service.Interface; it is called at shutdown as well.
+func (p *program) Stop(service.Service) error {
+	p.stop()
+	return <-p.done
+}

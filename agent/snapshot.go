@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+
+	"github.com/shirou/gopsutil/v4/disk"
+
+	"recording-agent/agent/central"
+	"recording-agent/agent/status"
+	"recording-agent/capture"
+)
+
+// snapshot collects the state for the status port.
+func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
+	for _, c := range a.cameras {
+		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c.Status()))
+	}
+	if a.uploader != nil {
+		u := a.uploader.Status()
+		backlog, err := a.spool.Backlog(ctx, primary)
+		if err != nil {
+			return s, err
+		}
+		s.Destinations = []status.Destination{{
+			Name: u.Name, Bucket: a.cfg.S3.Bucket, Location: u.Location, Connected: u.Connected, BacklogSegs: backlog.Segments, BacklogBytes: backlog.Bytes,
+			BacklogSeconds: backlog.Duration.Seconds(), InFlight: u.InFlight, LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
+		}}
+	}
+	if a.reconciler != nil {
+		pending, err := a.spool.UnreportedCount(ctx)
+		if err != nil {
+			return s, err
+		}
+		c := a.reconciler.Status()
+		s.Central = &status.Central{
+			URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy,
+		}
+	}
+	return s, nil
+}
+
+func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
+	out := status.Camera{
+		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
+		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, Frames: c.Frames,
+		Reconnects: c.Reconnects, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+	}
+	if a.reconciler != nil && c.Segment != "" {
+		// In its first second a segment has no row yet.
+		if seg, err := a.spool.Segment(ctx, c.Segment); err == nil {
+			out.RecordingID = seg.Central.RecordingID
+		}
+	}
+	return out
+}
+
+// freeBytes is the room where segments are written; 0 when it cannot be told.
+func (a *agent) freeBytes(ctx context.Context) uint64 {
+	usage, err := disk.UsageWithContext(ctx, a.cfg.Agent.DataDir)
+	if err != nil {
+		return 0
+	}
+	return usage.Free
+}
+
+func (a *agent) pulse(ctx context.Context) central.Pulse {
+	p := central.Pulse{FreeBytes: a.freeBytes(ctx)}
+	for _, c := range a.cameras {
+		if c.Status().State == capture.Live {
+			p.ActiveRecordings++
+		}
+	}
+	if a.uploader != nil {
+		p.LastUpload = a.uploader.Status().LastSuccess
+	}
+	return p
+}
