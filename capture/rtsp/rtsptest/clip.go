@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
@@ -60,18 +61,19 @@ func ReadClip(data []byte, length time.Duration) (*Clip, error) {
 	return c, nil
 }
 
-// fromZero makes the first picture's decoding time 0.
+// fromZero makes the first picture's decoding time 0, and cuts what would reach
+// into the next round: the frame by which an AAC encoder leads in.
 func (c *Clip) fromZero() {
-	zero := c.units[0].dts
-	for i := range c.units {
-		if c.units[i].track == 0 {
-			zero = c.units[i].dts
-			break
+	first := map[int]int64{}
+	for _, u := range c.units {
+		if _, ok := first[u.track]; !ok {
+			first[u.track] = u.dts
 		}
 	}
+	c.units = slices.DeleteFunc(c.units, func(u clipUnit) bool { return u.dts >= first[u.track]+c.length })
 	for i := range c.units {
-		c.units[i].dts -= zero
-		c.units[i].pts -= zero
+		c.units[i].dts -= first[0]
+		c.units[i].pts -= first[0]
 	}
 }
 
