@@ -1,0 +1,48 @@
+# The two to know: "make demo" and "make test". Both need nothing but Go.
+
+export CGO_ENABLED = 0
+RELEASE ?=
+LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
+TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
+
+.PHONY: build demo test test-race test-system lint cross bench fuzz clean
+
+build:
+	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
+
+# Flags: make demo ARGS="--for 60s --data /tmp/demo"
+demo:
+	go run ./agent/demo $(ARGS)
+
+# A test that lacks a peer (ffmpeg, GStreamer, Chromium) is skipped; what was
+# skipped is listed at the end. With REQUIRE_PEERS=1 it fails instead.
+test:
+	@.ci/test
+
+test-race:
+	@CGO_ENABLED=1 .ci/test -race
+
+# Long or privileged: systemd in a container (as root), the Windows program under Wine.
+test-system:
+	go test -count=1 -timeout 30m -tags system -v ./packaging/systemtest
+
+lint:
+	@.ci/lint
+
+cross:
+	@set -e; for target in $(TARGETS); do \
+		GOOS=$${target%/*} GOARCH=$${target#*/} GOARM=7 go build -trimpath -ldflags '$(LDFLAGS)' \
+			-o bin/recording-agent-$$(echo $$target | tr / -)$$([ $${target%/*} = windows ] && echo .exe || true) ./agent; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} GOARM=7 go vet ./...; \
+		echo "built $$target"; done
+
+# Records copies of one stream side by side with ffmpeg -c copy and prints what
+# both cost: make bench ARGS="--cameras 4,16 --runs 5"
+bench:
+	go run ./agent/bench $(ARGS)
+
+fuzz:
+	@.ci/fuzz 10s
+
+clean:
+	rm -rf bin dist

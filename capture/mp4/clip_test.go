@@ -14,6 +14,7 @@ import (
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/fmp4"
+	codecs "github.com/bluenviron/mediacommon/v2/pkg/formats/mp4"
 
 	"recording-agent/capture/media"
 )
@@ -99,17 +100,17 @@ func clipTrack(t testing.TB, tr *fmp4.InitTrack) media.Track {
 	t.Helper()
 	out := media.Track{ClockRate: int(tr.TimeScale)}
 	switch codec := tr.Codec.(type) {
-	case *fmp4.CodecH264:
+	case *codecs.CodecH264:
 		out.Codec, out.Video = media.H264, media.ParameterSets{SPS: codec.SPS, PPS: codec.PPS}
-	case *fmp4.CodecH265:
+	case *codecs.CodecH265:
 		out.Codec, out.Video = media.H265, media.ParameterSets{VPS: codec.VPS, SPS: codec.SPS, PPS: codec.PPS}
-	case *fmp4.CodecMPEG4Audio:
+	case *codecs.CodecMPEG4Audio:
 		config, err := codec.Config.Marshal()
 		if err != nil {
 			t.Fatal(err)
 		}
 		out.Codec, out.AudioConfig, out.ChannelCount, out.SampleRate = media.AAC, config, codec.Config.ChannelCount, codec.Config.SampleRate
-	case *fmp4.CodecOpus:
+	case *codecs.CodecOpus:
 		out.Codec, out.ChannelCount, out.SampleRate = media.Opus, codec.ChannelCount, 48000
 	default:
 		t.Fatalf("codec %T", codec)

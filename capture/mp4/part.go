@@ -25,7 +25,6 @@ const (
 type Part struct {
 	tracks  [2]partTrack
 	samples int
-	start   int64 // DTS of the first video sample
 }
 
 type partTrack struct {

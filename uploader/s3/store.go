@@ -3,6 +3,8 @@
 // only package that knows the AWS SDK.
 package s3
 
+//lint:file-ignore SA1019 manager is our choice, although transfermanager is to follow it: what resumes uploads decorates its client
+
 import (
 	"context"
 	"fmt"

@@ -2,6 +2,7 @@ package rtsptest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,8 +62,9 @@ func ReadClip(data []byte, length time.Duration) (*Clip, error) {
 	return c, nil
 }
 
-// fromZero makes the first picture's decoding time 0, and cuts what would reach
-// into the next round: the frame by which an AAC encoder leads in.
+// fromZero makes the first picture's decoding time 0, cuts what would reach into
+// the next round (the frame by which an AAC encoder leads in), and puts the units
+// in the order of their time.
 func (c *Clip) fromZero() {
 	first := map[int]int64{}
 	for _, u := range c.units {
@@ -75,6 +77,8 @@ func (c *Clip) fromZero() {
 		c.units[i].dts -= first[0]
 		c.units[i].pts -= first[0]
 	}
+	// A transport stream holds its sound late, in lumps; a camera does not.
+	slices.SortStableFunc(c.units, func(a, b clipUnit) int { return cmp.Compare(a.dts, b.dts) })
 }
 
 func (c *Clip) track(r *mpegts.Reader, t *mpegts.Track) error {
