@@ -1,0 +1,354 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"recording-agent/agent/central/centraltest"
+	"recording-agent/capture/rtsp/rtsptest"
+	"recording-agent/uploader/s3/s3test"
+)
+
+// TestMain lets the test's own binary be the agent, so that it can be run, and
+// killed, as a process.
+func TestMain(m *testing.M) {
+	if os.Getenv("RUN_AS_AGENT") != "" {
+		os.Exit(run(os.Args[1:]))
+	}
+	os.Exit(m.Run())
+}
+
+const (
+	hostBucket = "footage"
+	hostClip   = 3200 * time.Millisecond
+)
+
+// host is a camera host and the world around it: cameras, a real S3 server
+// behind a line that can be cut, and a central server behind another.
+type host struct {
+	t       *testing.T
+	dir     string
+	cameras []string // ids
+	hub     *rtsptest.Hub
+	silence context.CancelFunc
+	store   *s3test.Server
+	objects *s3.Client
+	central *centraltest.Server
+	toStore *line
+	toRows  *line
+	status  string
+	agent   *exec.Cmd
+	said    bytes.Buffer
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{t: t, dir: t.TempDir(), cameras: []string{"6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "7c9e6679-7425-40de-944b-e07fc1f90ae7"}}
+	h.store = s3test.Run(t, false, hostBucket)
+	h.objects = s3.New(s3.Options{
+		Region: s3test.Region, BaseEndpoint: &h.store.Endpoint, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, s3test.SecretKey, ""),
+	})
+	h.central = centraltest.New(centraltest.Options{Token: "test", ClientName: "host", Cameras: h.cameras})
+	rows := httptest.NewServer(h.central)
+	t.Cleanup(rows.Close)
+	h.toStore = newLine(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
+	h.toRows = newLine(t, rows.Listener.Addr().String())
+	h.startCameras()
+	h.configure()
+	t.Cleanup(h.kill)
+	return h
+}
+
+func (h *host) startCameras() {
+	h.t.Helper()
+	var err error
+	if h.hub, err = rtsptest.NewHub(); err != nil {
+		h.t.Fatal(err)
+	}
+	ctx, silence := context.WithCancel(context.Background())
+	var playing sync.WaitGroup
+	for i, file := range []string{"h264-aac.ts", "h265.ts"} {
+		data, err := os.ReadFile(filepath.Join("demo", "clips", file))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		clip, err := rtsptest.ReadClip(data, hostClip)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		playing.Go(func() { _ = h.hub.Play(ctx, h.cameras[i], clip) })
+	}
+	h.silence = sync.OnceFunc(func() {
+		silence()
+		h.hub.Close()
+		playing.Wait()
+	})
+	h.t.Cleanup(h.silence)
+}
+
+func (h *host) configure() {
+	h.t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.status = l.Addr().String()
+	l.Close()
+	var cameras strings.Builder
+	for _, id := range h.cameras {
+		fmt.Fprintf(&cameras, "[[camera]]\nid = %q\nurl = %q\ntransport = \"tcp\"\n", id, h.hub.URL(id))
+	}
+	text := fmt.Sprintf(`
+[agent]
+client_name = "host"
+data_dir = %q
+[central]
+url = "http://%s"
+token = "test"
+client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+[segment]
+duration = "5s"
+[s3]
+bucket = %q
+region = %q
+endpoint = "http://%s"
+path_style = true
+access_key_id = %q
+secret_access_key = %q
+[status]
+listen = %q
+%s`, h.data(), h.toRows.address, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey, h.status, &cameras)
+	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *host) data() string   { return filepath.Join(h.dir, "data") }
+func (h *host) config() string { return filepath.Join(h.dir, "agent.toml") }
+
+// start runs the agent.
+func (h *host) start() {
+	h.t.Helper()
+	h.agent = exec.Command(os.Args[0], "run", "--config", h.config())
+	h.agent.Env = append(os.Environ(), "RUN_AS_AGENT=1")
+	h.agent.Stdout, h.agent.Stderr = &h.said, &h.said
+	if err := h.agent.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// kill ends the agent as kill -9 does.
+func (h *host) kill() {
+	if h.agent != nil && h.agent.ProcessState == nil {
+		_ = h.agent.Process.Kill()
+		_ = h.agent.Wait()
+	}
+	if h.t.Failed() && h.said.Len() > 0 {
+		h.t.Logf("the agent said:\n%s", &h.said)
+		h.said.Reset()
+	}
+}
+
+// stop ends the agent as an operator does, and wants it to end well.
+func (h *host) stop() {
+	h.t.Helper()
+	if err := h.agent.Process.Signal(os.Interrupt); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := h.agent.Wait(); err != nil {
+		h.t.Errorf("the agent did not end well: %v", err)
+	}
+}
+
+// files lists the segment files on the disk.
+func (h *host) files() []string {
+	files, err := filepath.Glob(filepath.Join(h.data(), "segments", "*", "*.mp4"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return files
+}
+
+func segmentOf(file string) string {
+	_, id, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".mp4"), "_")
+	return id
+}
+
+// until polls: the condition says what is still wanted, nothing when it holds.
+func (h *host) until(limit time.Duration, condition func() string) {
+	h.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		wanted := condition()
+		if wanted == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatalf("after %v still: %s", limit, wanted)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// backlog says what has not gone all the way yet.
+func (h *host) backlog() string {
+	response, err := http.Get("http://" + h.status + "/status")
+	if err != nil {
+		return err.Error()
+	}
+	defer response.Body.Close()
+	var s struct {
+		Sync struct {
+			Pending int `json:"pending_updates"`
+		} `json:"sync_status"`
+		Destinations []struct {
+			Segments int `json:"backlog_segments"`
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&s); err != nil {
+		return err.Error()
+	}
+	if n := len(h.files()); s.Sync.Pending > 0 || len(s.Destinations) != 1 || s.Destinations[0].Segments > 0 || n > 0 {
+		return fmt.Sprintf("%d updates for central, destinations %+v, %d files", s.Sync.Pending, s.Destinations, n)
+	}
+	return ""
+}
+
+// object fetches what central has been told of.
+func (h *host) object(key string) (string, error) {
+	out, err := h.objects.GetObject(h.t.Context(), &s3.GetObjectInput{Bucket: aws.String(hostBucket), Key: &key})
+	if err != nil {
+		return "", err
+	}
+	defer out.Body.Close()
+	path := filepath.Join(h.t.TempDir(), "object.mp4")
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(f, out.Body)
+	return path, errors.Join(err, f.Close())
+}
+
+// line is a TCP line that can be cut and mended.
+type line struct {
+	address string
+	to      string
+
+	mu    sync.Mutex
+	cut   bool
+	delay time.Duration // before each connection, up to
+	open  map[net.Conn]bool
+}
+
+func newLine(t *testing.T, to string) *line {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &line{address: listener.Addr().String(), to: to, open: map[net.Conn]bool{}}
+	var conns sync.WaitGroup
+	conns.Go(func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conns.Go(func() { l.carry(c) })
+		}
+	})
+	t.Cleanup(func() {
+		listener.Close()
+		l.set(true)
+		conns.Wait()
+	})
+	return l
+}
+
+// set cuts or mends the line.
+func (l *line) set(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+	for c := range l.open {
+		if cut {
+			c.Close()
+		}
+	}
+}
+
+// slow makes the line take up to d longer for each answer.
+func (l *line) slow(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.delay = d
+}
+
+func (l *line) carry(near net.Conn) {
+	defer near.Close()
+	l.mu.Lock()
+	cut := l.cut
+	l.mu.Unlock()
+	if cut {
+		return
+	}
+	far, err := net.Dial("tcp", l.to)
+	if err != nil {
+		return
+	}
+	defer far.Close()
+	l.mu.Lock()
+	l.open[near], l.open[far] = true, true
+	l.mu.Unlock()
+	var both sync.WaitGroup
+	both.Go(func() { l.copy(far, near, false) })
+	both.Go(func() { l.copy(near, far, true) })
+	both.Wait()
+	l.mu.Lock()
+	delete(l.open, near)
+	delete(l.open, far)
+	l.mu.Unlock()
+}
+
+func (l *line) copy(to, from net.Conn, answer bool) {
+	defer to.Close()
+	buffer := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buffer)
+		if n > 0 {
+			l.mu.Lock()
+			delay := l.delay
+			l.mu.Unlock()
+			if answer && delay > 0 {
+				time.Sleep(rand.N(delay))
+			}
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rs/zerolog"
+
+	"recording-agent/agent/central/centraltest"
+	"recording-agent/capture/rtsp/rtsptest"
+	"recording-agent/capture/spool"
+)
+
+// The whole way of a byte, and an orderly end.
+func TestRecordUploadCompleteDelete(t *testing.T) {
+	h := newHost(t)
+	h.start()
+	h.until(40*time.Second, func() string {
+		done := map[string]int{}
+		for _, r := range h.central.Recordings() {
+			if r.Status == "completed" {
+				done[r.CameraID]++
+			}
+		}
+		for _, id := range h.cameras {
+			if done[id] < 2 {
+				return fmt.Sprintf("two completed segments of each camera: %v", done)
+			}
+		}
+		return ""
+	})
+	h.stop()
+	for _, file := range h.files() { // what the orderly end has left for the next start
+		head := make([]byte, 40)
+		if f, err := os.Open(file); err != nil {
+			t.Error(err)
+		} else if _, err := f.Read(head); err != nil || !bytes.Contains(head[32:], []byte("free")) {
+			t.Errorf("%s was not finished: its init moov still stands (%q, %v)", file, head, err)
+		} else {
+			f.Close()
+		}
+	}
+	h.silence()
+	h.start()
+	h.until(30*time.Second, h.backlog)
+	h.stop()
+	h.account(0)
+}
+
+// Killed at any moment, again and again: whatever had been written is in the
+// store in the end, registered and completed.
+func TestKilledAtAnyMoment(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes a minute")
+	}
+	h := newHost(t)
+	h.toRows.slow(300 * time.Millisecond) // so that some die with a register call under way
+	h.toStore.slow(60 * time.Millisecond)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	pictures := map[string]int{}
+	const kills = 12
+	for range kills {
+		h.start()
+		time.Sleep(time.Duration(random.IntN(5000)) * time.Millisecond)
+		h.kill()
+		for id, n := range h.picturesOnDisk() {
+			if n < pictures[id] {
+				t.Errorf("segment %s had %d pictures on the disk, now %d", id, pictures[id], n)
+			}
+			pictures[id] = n
+		}
+	}
+	h.silence()
+	h.toRows.slow(0)
+	h.start()
+	h.until(60*time.Second, h.backlog)
+	h.stop()
+	h.account(kills)
+	for _, r := range h.central.Recordings() {
+		if r.Status != "completed" {
+			continue
+		}
+		path, err := h.object(r.FilePath)
+		if err != nil {
+			t.Errorf("recording %s: %v", r.ID, err)
+			continue
+		}
+		if n := countPictures(t, path); n < pictures[r.IdempotencyKey] {
+			t.Errorf("segment %s: %d pictures in the store, %d had been written", r.IdempotencyKey, n, pictures[r.IdempotencyKey])
+		}
+		delete(pictures, r.IdempotencyKey)
+	}
+	for id, n := range pictures {
+		if n > 0 {
+			t.Errorf("segment %s with %d pictures never came to central", id, n)
+		}
+	}
+}
+
+// Neither store nor central can be reached: recording does not care, and what
+// was recorded goes all the way once they are there.
+func TestRecordingNeedsOnlyCameraAndDisk(t *testing.T) {
+	h := newHost(t)
+	h.toStore.set(true)
+	h.toRows.set(true)
+	h.start()
+	h.until(40*time.Second, func() string {
+		if n := len(h.files()); n < 6 {
+			return fmt.Sprintf("six segments on the disk, there are %d", n)
+		}
+		return ""
+	})
+	if n := len(h.central.Recordings()); n > 0 {
+		t.Fatalf("%d rows at a central server that could not be reached", n)
+	}
+	h.central.Break("/recordings/register", 2, centraltest.Answer(500, "unexpected"))
+	h.central.Break("/recordings/status", 2, centraltest.Answer(502, ""))
+	h.toStore.set(false)
+	h.toRows.set(false)
+	h.stop()
+	h.silence()
+	h.start()
+	h.until(60*time.Second, h.backlog)
+	h.stop()
+	h.account(2)
+}
+
+// account compares store, central and ledger when everything has drained.
+// ambiguous is how many register calls may have lost their answers.
+func (h *host) account(ambiguous int) {
+	h.t.Helper()
+	t := h.t
+	ledger, err := spool.Open(context.Background(), spool.Options{Dir: h.data(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ledger.Close()
+	deleted, err := ledger.Segments(context.Background(), spool.Deleted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, completed := map[string]int{}, map[string]centraltest.Recording{}
+	for _, r := range h.central.Recordings() {
+		rows[r.IdempotencyKey]++
+		if r.Status == "completed" {
+			if _, twice := completed[r.IdempotencyKey]; twice {
+				t.Errorf("segment %s was completed twice", r.IdempotencyKey)
+			}
+			completed[r.IdempotencyKey] = r
+		}
+	}
+	extra, attempts := 0, 0
+	for _, s := range deleted {
+		r, ok := completed[s.ID]
+		if !ok {
+			t.Errorf("segment %s was deleted here and is not completed at central", s.ID)
+			continue
+		}
+		if r.FileSize != s.Size {
+			t.Errorf("segment %s: central knows %d bytes, the ledger %d", s.ID, r.FileSize, s.Size)
+		}
+		h.checkObject(r, s)
+		extra += rows[s.ID] - 1
+		attempts += s.Central.Attempts - 1
+		delete(rows, s.ID)
+	}
+	for id := range rows {
+		t.Errorf("central has a row of segment %s, which the ledger does not have as deleted", id)
+	}
+	if extra > attempts || extra > ambiguous {
+		t.Errorf("%d rows more than segments, with %d repeated attempts and at most %d lost answers", extra, attempts, ambiguous)
+	}
+	t.Logf("%d segments, %d rows more than segments, %d repeated register attempts", len(deleted), extra, attempts)
+	h.noOpenUploads()
+	h.noOverlap(ledger, deleted)
+}
+
+func (h *host) checkObject(r centraltest.Recording, s spool.Segment) {
+	h.t.Helper()
+	out, err := h.objects.HeadObject(h.t.Context(), &s3.HeadObjectInput{Bucket: aws.String(hostBucket), Key: &r.FilePath, ChecksumMode: "ENABLED"})
+	if err != nil {
+		h.t.Errorf("segment %s: %v", s.ID, err)
+		return
+	}
+	if aws.ToInt64(out.ContentLength) != s.Size || aws.ToString(out.ChecksumCRC64NVME) != s.Checksum || out.ChecksumType != "FULL_OBJECT" {
+		h.t.Errorf("segment %s: the object has %d bytes and checksum %s (%s), the file had %d and %s", s.ID,
+			aws.ToInt64(out.ContentLength), aws.ToString(out.ChecksumCRC64NVME), out.ChecksumType, s.Size, s.Checksum)
+	}
+	if out.Metadata["segment-id"] != s.ID {
+		h.t.Errorf("segment %s: the object's metadata is %v", s.ID, out.Metadata)
+	}
+	path, err := h.object(r.FilePath)
+	if err != nil {
+		h.t.Error(err)
+		return
+	}
+	if n := countPictures(h.t, path); int64(n) != s.Frames || n == 0 {
+		h.t.Errorf("segment %s: the object has %d pictures, the ledger says %d", s.ID, n, s.Frames)
+	}
+}
+
+func (h *host) noOpenUploads() {
+	h.t.Helper()
+	out, err := h.objects.ListMultipartUploads(h.t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(hostBucket)})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if len(out.Uploads) > 0 {
+		h.t.Errorf("%d uploads were left open", len(out.Uploads))
+	}
+}
+
+// noOverlap wants each camera's time to be footage or a gap, once.
+func (h *host) noOverlap(ledger *spool.Spool, segments []spool.Segment) {
+	h.t.Helper()
+	const slack = 200 * time.Millisecond
+	for _, camera := range h.cameras {
+		type stretch struct {
+			start, end time.Time
+			what       string
+		}
+		var account []stretch
+		for _, s := range segments {
+			if s.CameraID == camera {
+				account = append(account, stretch{s.Start, s.End, "segment " + s.ID})
+			}
+		}
+		gaps, err := ledger.Gaps(context.Background(), camera)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, g := range gaps {
+			if !g.End.IsZero() {
+				account = append(account, stretch{g.Start, g.End, "gap: " + g.Cause})
+			}
+		}
+		slices.SortFunc(account, func(a, b stretch) int { return a.start.Compare(b.start) })
+		for i := 1; i < len(account); i++ {
+			if between := account[i].start.Sub(account[i-1].end); between < -slack || between > slack {
+				h.t.Errorf("camera %s: %v between the end of %s and the start of %s", camera, between, account[i-1].what, account[i].what)
+			}
+		}
+	}
+}
+
+// picturesOnDisk counts what is in the files as they are, unfinished ones
+// included, with a reader that is not ours.
+func (h *host) picturesOnDisk() map[string]int {
+	out := map[string]int{}
+	for _, file := range h.files() {
+		out[segmentOf(file)] = countPictures(h.t, file)
+	}
+	return out
+}
+
+// countPictures counts the video packets that ffprobe can read.
+func countPictures(t *testing.T, path string) int {
+	t.Helper()
+	if _, err := exec.LookPath("ffprobe"); err != nil {
+		rtsptest.Missing(t, "ffprobe")
+	}
+	out, _ := exec.Command("ffprobe", "-v", "quiet", "-select_streams", "v:0", "-count_packets",
+		"-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", path).Output()
+	n, err := strconv.Atoi(strings.Trim(strings.TrimSpace(string(out)), ","))
+	if err != nil {
+		return 0 // cut off before its first part
+	}
+	return n
+}
+
+func TestSecondAgentIsRefused(t *testing.T) {
+	h := newHost(t)
+	h.start()
+	h.until(20*time.Second, func() string {
+		if _, err := os.Stat(filepath.Join(h.data(), "ledger.db")); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	second := exec.Command(os.Args[0], "run", "--config", h.config())
+	second.Env = append(os.Environ(), "RUN_AS_AGENT=1")
+	out, _ := second.CombinedOutput()
+	if second.ProcessState.ExitCode() != exitFailed || !strings.Contains(string(out), "another agent is running") {
+		t.Errorf("the second agent ended with %d and said:\n%s", second.ProcessState.ExitCode(), out)
+	}
+	h.stop()
+}
