@@ -150,21 +150,7 @@ func probe(t testing.TB, file string) probed {
 func TestG711(t *testing.T) {
 	for codec, encoder := range map[media.Codec]string{media.PCMU: "pcm_mulaw", media.PCMA: "pcm_alaw"} {
 		t.Run(string(codec), func(t *testing.T) {
-			c := makeClip(t, "3", h264Args, nil)
-			sound := []byte(run(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration=3",
-				"-c:a", encoder, "-f", "data", "-map", "0:a", "-"))
-			c.tracks = append(c.tracks, media.Track{Codec: codec, ClockRate: 8000, SampleRate: 8000, ChannelCount: 1})
-			video := c.samples
-			c.samples = nil
-			at := 0
-			first := video[0].DTS
-			for _, s := range video {
-				s.DTS, s.PTS = s.DTS-first, s.PTS-first
-				for ; at+160 <= len(sound) && int64(at)*int64(c.tracks[0].ClockRate)/8000 <= s.DTS; at += 160 {
-					c.samples = append(c.samples, media.Sample{Track: 1, DTS: int64(at), PTS: int64(at), Units: [][]byte{sound[at : at+160]}})
-				}
-				c.samples = append(c.samples, s)
-			}
+			c, sound := g711Clip(t, codec, encoder, 3, h264Args)
 			f := tempFile(t)
 			r, err := c.segment(t, f, time.Second, 100000, nil).Finish()
 			if err != nil {
@@ -175,11 +161,31 @@ func TestG711(t *testing.T) {
 			// may leave it out.
 			hidden := int(c.samples[1].PTS * 8000 / int64(c.tracks[0].ClockRate))
 			back := run(t, "ffmpeg", "-v", "error", "-i", f.Name(), "-map", "0:a", "-c:a", "copy", "-f", "data", "-")
-			if !strings.HasSuffix(string(sound[:at]), back) || len(back) < at-hidden {
-				t.Errorf("sound came back as %d bytes, %d were written and %d lie before the first picture", len(back), at, hidden)
+			if !strings.HasSuffix(string(sound), back) || len(back) < len(sound)-hidden {
+				t.Errorf("sound came back as %d bytes, %d were written and %d lie before the first picture", len(back), len(sound), hidden)
 			}
 		})
 	}
+}
+
+// g711Clip is a clip with sound of 20 ms packets; it returns the sound as well.
+func g711Clip(t testing.TB, codec media.Codec, encoder string, seconds int, pictures []string) (*clip, []byte) {
+	t.Helper()
+	c := makeClip(t, strconv.Itoa(seconds), pictures, nil)
+	sound := []byte(run(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration="+strconv.Itoa(seconds),
+		"-c:a", encoder, "-f", "data", "-map", "0:a", "-"))
+	c.tracks = append(c.tracks, media.Track{Codec: codec, ClockRate: 8000, SampleRate: 8000, ChannelCount: 1})
+	video := c.samples
+	c.samples = nil
+	at, first := 0, video[0].DTS
+	for _, s := range video {
+		s.DTS, s.PTS = s.DTS-first, s.PTS-first
+		for ; at+160 <= len(sound) && int64(at)*int64(c.tracks[0].ClockRate)/8000 <= s.DTS; at += 160 {
+			c.samples = append(c.samples, media.Sample{Track: 1, DTS: int64(at), PTS: int64(at), Units: [][]byte{sound[at : at+160]}})
+		}
+		c.samples = append(c.samples, s)
+	}
+	return c, sound[:at]
 }
 
 func head(s string) string {
