@@ -6,6 +6,7 @@ package uploader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -65,6 +66,10 @@ type Uploader struct {
 	until    time.Time // the destination is not tried before; zero while it works
 	status   Status
 }
+
+// errFileMissing: the segment's own file, and not one that the store's client
+// wanted, is not there.
+var errFileMissing = errors.New("the segment's file is missing")
 
 // Status is a destination's present condition.
 type Status struct {
@@ -201,7 +206,7 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job) {
 		u.succeeded()
 	case ctx.Err() != nil:
 		u.log.Info().Str("segment", job.Segment.ID).Msg("upload interrupted; it is resumed at the next start")
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, errFileMissing):
 		u.fileMissing(ctx, job, err)
 	default:
 		u.failed(ctx, job, err)
@@ -212,6 +217,9 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job) {
 // verified. A crash after any of these verbs goes on with the next.
 func (u *Uploader) step(ctx context.Context, job spool.Job) error {
 	f, err := u.opts.Ledger.Open(job.Segment)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %w", errFileMissing, err)
+	}
 	if err != nil {
 		return err
 	}

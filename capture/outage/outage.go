@@ -1,7 +1,7 @@
 // Package outage turns a lasting trouble into a readable log: its first
-// occurrence is said at once, a repetition at most once a minute, another cause
-// at once, and its end once with how long it lasted. Cameras, destinations and
-// the central server each have one.
+// occurrence is said at once, a repetition at most once a minute for each cause,
+// and its end once, with how long it lasted. Cameras, destinations and the
+// central server each have one.
 package outage
 
 import (
@@ -20,12 +20,15 @@ type Outage struct {
 	what string // for example "camera unreachable"
 	now  func() time.Time
 
-	mu       sync.Mutex
-	since    time.Time
-	lastSaid time.Time
-	cause    string
-	unsaid   int
+	mu     sync.Mutex
+	since  time.Time
+	cause  string
+	said   map[string]time.Time // by cause: a peer may fail in two ways in turn
+	unsaid int
 }
+
+// maxCauses bounds what is remembered of a peer that fails in ever new ways.
+const maxCauses = 32
 
 // New returns an Outage that logs to log; what names the peer and what it fails
 // to do, as a phrase. now is the clock, time.Now outside of tests.
@@ -42,9 +45,13 @@ func (o *Outage) Failed(cause, remedy string) {
 	if o.since.IsZero() {
 		o.since = now
 	}
-	if cause == o.cause && now.Sub(o.lastSaid) < Every {
+	o.cause = cause
+	if last, ok := o.said[cause]; ok && now.Sub(last) < Every {
 		o.unsaid++
 		return
+	}
+	if o.said == nil || len(o.said) >= maxCauses {
+		o.said = map[string]time.Time{}
 	}
 	event := o.log.Warn().Str("cause", cause)
 	if remedy != "" {
@@ -57,7 +64,7 @@ func (o *Outage) Failed(cause, remedy string) {
 		event = event.Str("since", o.since.UTC().Format(time.RFC3339))
 	}
 	event.Msg(o.what)
-	o.lastSaid, o.cause, o.unsaid = now, cause, 0
+	o.said[cause], o.unsaid = now, 0
 }
 
 // Recovered notes that the peer works; it says so if it had failed before.
@@ -68,7 +75,7 @@ func (o *Outage) Recovered() {
 		return
 	}
 	o.log.Info().Dur("lasted", o.now().Sub(o.since).Round(time.Second)).Msg(o.what + ": over")
-	o.since, o.lastSaid, o.cause, o.unsaid = time.Time{}, time.Time{}, "", 0
+	o.since, o.cause, o.said, o.unsaid = time.Time{}, "", nil, 0
 }
 
 // Cause returns the trouble that goes on, empty when there is none, and since when.

@@ -35,6 +35,13 @@ func TestSaidOnceThenEachMinute(t *testing.T) {
 	if lines() != 3 {
 		t.Fatal("another cause was not said at once")
 	}
+	for range 10 {
+		o.Failed("no route", "check the cable")
+		o.Failed("wrong password", "")
+	}
+	if lines() != 3 {
+		t.Fatalf("two causes in turn are said again and again: %s", buf.String())
+	}
 	o.Recovered()
 	o.Recovered()
 	if lines() != 4 || !strings.Contains(buf.String(), "unreachable: over") {
