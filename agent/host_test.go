@@ -24,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"recording-agent/agent/central/centraltest"
+	"recording-agent/agent/demo/clips"
 	"recording-agent/capture/rtsp/rtsptest"
 	"recording-agent/uploader/s3/s3test"
 )
@@ -37,10 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const (
-	hostBucket = "footage"
-	hostClip   = 3200 * time.Millisecond
-)
+const hostBucket = "footage"
 
 // host is a camera host and the world around it: cameras, a real S3 server
 // behind a line that can be cut, and a central server behind another.
@@ -87,12 +85,8 @@ func (h *host) startCameras() {
 	}
 	ctx, silence := context.WithCancel(context.Background())
 	var playing sync.WaitGroup
-	for i, file := range []string{"h264-aac.ts", "h265.ts"} {
-		data, err := os.ReadFile(filepath.Join("demo", "clips", file))
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		clip, err := rtsptest.ReadClip(data, hostClip)
+	for i, data := range [][]byte{clips.H264, clips.H265} {
+		clip, err := rtsptest.ReadClip(data, clips.Length)
 		if err != nil {
 			h.t.Fatal(err)
 		}

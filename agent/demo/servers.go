@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
 	"io"
 	"net"
@@ -16,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"recording-agent/agent/central/centraltest"
+	"recording-agent/agent/demo/clips"
 	"recording-agent/capture/rtsp/rtsptest"
 	"recording-agent/uploader/s3/s3test"
 )
@@ -24,15 +24,7 @@ const (
 	bucket     = "footage"
 	token      = "demo-token"
 	clientName = "demo-host"
-	// clipLength is how long a clip of clips/make.sh takes.
-	clipLength = 3200 * time.Millisecond
 )
-
-//go:embed clips/h264-aac.ts
-var h264Clip []byte
-
-//go:embed clips/h265.ts
-var h265Clip []byte
 
 // camera is one that the agent is told of.
 type camera struct{ id, name, url string }
@@ -86,10 +78,10 @@ func (s *servers) startCameras(ctx context.Context) (err error) {
 		camera
 		clip []byte
 	}{
-		{camera{id: "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", name: "Front gate"}, h264Clip},
-		{camera{id: "7c9e6679-7425-40de-944b-e07fc1f90ae7", name: "Yard"}, h265Clip},
+		{camera{id: "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", name: "Front gate"}, clips.H264},
+		{camera{id: "7c9e6679-7425-40de-944b-e07fc1f90ae7", name: "Yard"}, clips.H265},
 	} {
-		clip, err := rtsptest.ReadClip(c.clip, clipLength)
+		clip, err := rtsptest.ReadClip(c.clip, clips.Length)
 		if err != nil {
 			return fmt.Errorf("camera %s: %w", c.name, err)
 		}

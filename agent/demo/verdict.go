@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+
+	"recording-agent/agent/demo/clips"
 )
 
 // wanted is how many whole segments of each camera have to have gone all the way.
@@ -37,6 +39,6 @@ func (s segment) wentAllTheWay() bool {
 	parts, err := strconv.Atoi(s.parts())
 	// A segment ends at the first key frame after its time: it is as long as
 	// asked for, give or take the distance of key frames.
-	long := s.seconds > segmentSeconds-clipLength.Seconds()
+	long := s.seconds > segmentSeconds-clips.Length.Seconds()
 	return err == nil && parts >= 2 && long && s.stored && s.completed && s.localBytes == 0
 }
