@@ -178,6 +178,7 @@ func (a *agent) run(ctx context.Context) error {
 	var rest errgroup.Group
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
+	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.log) })
 	if a.uploader != nil {
 		rest.Go(func() error { return a.uploader.Run(behind) })
 	}
