@@ -30,6 +30,7 @@ type Ledger interface {
 	Stored(ctx context.Context, segmentID, destination string) error
 	Verified(ctx context.Context, segmentID, destination, by string, at time.Time) error
 	DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error
+	DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error
 	Damaged(ctx context.Context, segmentID string, size int64, checksum string) error
 	FileMissing(ctx context.Context, segmentID string) error
 	Open(seg spool.Segment) (*os.File, error)
@@ -38,7 +39,7 @@ type Ledger interface {
 // Store is a destination.
 type Store interface {
 	Upload(ctx context.Context, o s3.Object, r s3.Resume) error
-	Verify(ctx context.Context, o s3.Object) (by string, err error)
+	Verify(ctx context.Context, o s3.Object, sent *spool.Upload) (by string, err error)
 	String() string
 }
 
@@ -229,15 +230,16 @@ func (u *Uploader) step(ctx context.Context, job spool.Job) error {
 		Key: job.Delivery.Key, Size: seg.Size, Checksum: seg.Checksum, Segment: seg.ID, Metadata: metadata(seg), Body: f,
 	}
 	began := u.opts.Now()
+	r := &resume{ledger: u.opts.Ledger, destination: dest, segment: seg.ID, open: job.Delivery.Upload}
 	if job.Delivery.State == spool.Pending {
-		if err := u.opts.Store.Upload(ctx, object, &resume{ledger: u.opts.Ledger, destination: dest, segment: seg.ID, open: job.Delivery.Upload}); err != nil {
+		if err := u.opts.Store.Upload(ctx, object, r); err != nil {
 			return err
 		}
 		if err := u.opts.Ledger.Stored(ctx, seg.ID, dest); err != nil {
 			return err
 		}
 	}
-	by, err := u.opts.Store.Verify(ctx, object)
+	by, err := u.opts.Store.Verify(ctx, object, r.Open())
 	if err != nil {
 		return err
 	}
@@ -269,11 +271,14 @@ func (u *Uploader) succeeded() {
 	u.status.LastError, u.status.Remedy, u.status.Since = "", "", time.Time{}
 }
 
-// failed decides who has to wait: the segment, or the whole destination.
+// failed decides who has to wait: the segment, or the whole destination. In
+// either case the segment gives way to others, so that one that only looks like
+// an outage of its destination does not hold them up.
 func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 	fault := s3.Classify(err)
 	now := u.opts.Now()
 	u.outage.Failed(fault.Cause, fault.Remedy)
+	wait := deferral(job.Delivery.Attempts)
 	u.mu.Lock()
 	u.status.LastError, u.status.Remedy = fault.Cause, fault.Remedy
 	if u.status.Since.IsZero() {
@@ -282,15 +287,17 @@ func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 	if fault.Scope == s3.ScopeDestination {
 		u.status.Connected = false
 		u.until = now.Add(u.pause.NextBackOff())
+		wait = min(wait, longestPause) // once the destination is back, none is to wait for long
 	}
 	u.mu.Unlock()
-	if fault.Scope == s3.ScopeDestination {
-		return
-	}
 	if fault.Damaged {
 		u.rehash(ctx, job.Segment)
 	}
-	if err := u.opts.Ledger.DeliveryDeferred(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, now.Add(deferral(job.Delivery.Attempts))); err != nil {
+	note := u.opts.Ledger.DeliveryDeferred
+	if fault.Again {
+		note = u.opts.Ledger.DeliveryRejected
+	}
+	if err := note(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, now.Add(wait)); err != nil {
 		u.log.Error().Err(err).Str("segment", job.Segment.ID).Msg("a failed upload could not be noted")
 	}
 }

@@ -161,10 +161,16 @@ func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string,
 	})
 }
 
-// DeliveryDeferred notes a failed attempt and when the next may be made. An
-// object that was not what it should be is to be uploaded again.
+// DeliveryDeferred notes a failed attempt and when the next may be made.
 func (s *Spool) DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
-	return s.ledger.one(ctx, "delivery deferred", segmentID, `UPDATE deliveries
+	return s.ledger.one(ctx, "delivery deferred", segmentID, `UPDATE deliveries SET attempts = attempts + 1, error = ?, next_us = ?
+		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, reason, micros(next), segmentID, destination)
+}
+
+// DeliveryRejected notes that the store does not hold what was uploaded, and when
+// it may be uploaded again.
+func (s *Spool) DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
+	return s.ledger.one(ctx, "delivery rejected", segmentID, `UPDATE deliveries
 		SET state = 'pending', attempts = attempts + 1, error = ?, next_us = ?
 		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, reason, micros(next), segmentID, destination)
 }

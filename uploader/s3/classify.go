@@ -32,6 +32,7 @@ type Fault struct {
 	Remedy  string // what to do about it; may be empty
 	Scope   Scope
 	Damaged bool // the store refused the bytes: they are not those of the checksum
+	Again   bool // the store does not hold what was uploaded
 }
 
 // known maps the error codes of S3 to words.
@@ -69,7 +70,7 @@ func Classify(err error) Fault {
 	var file *FileError
 	switch {
 	case errors.As(err, &mismatch):
-		return Fault{Cause: mismatch.Error(), Remedy: "it is uploaded again", Scope: ScopeSegment}
+		return Fault{Cause: mismatch.Error(), Remedy: "it is uploaded again", Scope: ScopeSegment, Again: true}
 	case errors.As(err, &file), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
 		return Fault{Cause: err.Error(), Remedy: "look at the disk", Scope: ScopeSegment}
 	}
@@ -96,7 +97,7 @@ func classifyAPI(err error, api smithy.APIError) Fault {
 	case status == 401 || status == 403: // a HEAD has no body, and so no code
 		return withDetail(known["AccessDenied"], code, api.ErrorMessage())
 	case code == "NotFound" || code == "NoSuchKey":
-		return Fault{Cause: "the object is not in the store", Remedy: "it is uploaded again", Scope: ScopeSegment}
+		return Fault{Cause: "the object is not in the store", Remedy: "it is uploaded again", Scope: ScopeSegment, Again: true}
 	case status >= 500:
 		return Fault{Cause: fmt.Sprintf("the store has an error of its own (%d %s)", status, code)}
 	}

@@ -2,10 +2,12 @@ package s3
 
 import (
 	"context"
+	"crypto/md5"
 	"encoding/base64"
-	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -78,15 +80,15 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	if !ok {
 		return nil, errors.New("a part that cannot be read twice")
 	}
-	part, err := measure(body)
-	if err != nil {
-		return nil, err
-	}
-	part.Number = int(aws.ToInt32(in.PartNumber))
 	open := d.resume.Open()
 	if open == nil {
 		return nil, errors.New("a part of an upload that is not open")
 	}
+	part, err := measure(body, open.Algorithm)
+	if err != nil {
+		return nil, err
+	}
+	part.Number = int(aws.ToInt32(in.PartNumber))
 	for _, known := range open.Parts {
 		if known.Number == part.Number && known.Size == part.Size && known.Checksum == part.Checksum {
 			return d.answer(open, known), nil
@@ -124,9 +126,14 @@ func (d *resuming) unsigned(o *s3.Options) {
 	}
 }
 
-// measure reads a part's bytes once, for its size and checksum.
-func measure(body io.ReadSeeker) (spool.UploadPart, error) {
-	h := crc64nvme.New()
+// measure reads a part's bytes once, for its size and checksum: CRC64NVME, or MD5
+// in an upload that carries no checksums, because that is what the ETags of most
+// stores are made of.
+func measure(body io.ReadSeeker, alg string) (spool.UploadPart, error) {
+	var h hash.Hash = crc64nvme.New()
+	if alg == "" {
+		h = md5.New()
+	}
 	n, err := io.Copy(h, body)
 	if err == nil {
 		_, err = body.Seek(0, io.SeekStart)
@@ -134,11 +141,10 @@ func measure(body io.ReadSeeker) (spool.UploadPart, error) {
 	if err != nil {
 		return spool.UploadPart{}, &FileError{err}
 	}
-	return spool.UploadPart{Size: n, Checksum: encodeCRC64(h.Sum64())}, nil
-}
-
-func encodeCRC64(sum uint64) string {
-	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, sum))
+	if alg == "" {
+		return spool.UploadPart{Size: n, Checksum: hex.EncodeToString(h.Sum(nil))}, nil
+	}
+	return spool.UploadPart{Size: n, Checksum: base64.StdEncoding.EncodeToString(h.Sum(nil))}, nil
 }
 
 // FileError says that the local file could not be read: nothing that the store

@@ -7,9 +7,12 @@ package s3
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -167,6 +170,7 @@ func encodeMetadata(values map[string]string, segment string) map[string]string 
 type head struct {
 	size     int64
 	checksum string // CRC64NVME of the full object; empty when the store has none
+	etag     string
 	segment  string
 }
 
@@ -177,7 +181,7 @@ func (s *Store) head(ctx context.Context, key string) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("look at the stored object: %w", err)
 	}
-	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment]}
+	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment], etag: strings.Trim(aws.ToString(out.ETag), `"`)}
 	if out.ChecksumType != types.ChecksumTypeComposite {
 		h.checksum = aws.ToString(out.ChecksumCRC64NVME)
 	}
@@ -192,9 +196,12 @@ func (e *MismatchError) Error() string {
 }
 
 // Verify has the store confirm an object. It returns the ground that the
-// confirmation stands on: "size, crc64nvme", or "size, signed parts" when the
-// store keeps no checksum of whole objects.
-func (s *Store) Verify(ctx context.Context, o Object) (by string, err error) {
+// confirmation stands on: "size, crc64nvme"; where the store keeps no checksum of
+// whole objects "size, md5 of parts", or, when its ETag is not made of those
+// (an encrypted object's is not), "size, signed parts": each part was then
+// checked by the store when it came, against the SHA-256 in its signature. sent
+// is the multipart upload that made the object, nil when it is not known.
+func (s *Store) Verify(ctx context.Context, o Object, sent *spool.Upload) (by string, err error) {
 	h, err := s.head(ctx, o.Key)
 	if err != nil {
 		return "", err
@@ -204,12 +211,32 @@ func (s *Store) Verify(ctx context.Context, o Object) (by string, err error) {
 		return "", &MismatchError{o.Key, "it belongs to segment " + h.segment}
 	case h.size != o.Size:
 		return "", &MismatchError{o.Key, fmt.Sprintf("it has %d bytes, the segment %d", h.size, o.Size)}
+	case h.checksum == "" && sent != nil && h.etag == etagOf(sent):
+		return "size, md5 of parts", nil
 	case h.checksum == "":
 		return "size, signed parts", nil
 	case h.checksum != o.Checksum:
 		return "", &MismatchError{o.Key, fmt.Sprintf("its checksum is %s, the segment's %s", h.checksum, o.Checksum)}
 	}
 	return "size, crc64nvme", nil
+}
+
+// etagOf is the ETag of an object that was put together of parts whose MD5 is
+// known, as AWS and most stores make it; empty when it cannot be told.
+func etagOf(u *spool.Upload) string {
+	if u.Algorithm != "" {
+		return ""
+	}
+	all := md5.New()
+	parts := slices.SortedFunc(slices.Values(u.Parts), func(a, b spool.UploadPart) int { return a.Number - b.Number })
+	for i, p := range parts {
+		sum, err := hex.DecodeString(p.Checksum)
+		if err != nil || p.Number != i+1 {
+			return ""
+		}
+		all.Write(sum)
+	}
+	return fmt.Sprintf("%x-%d", all.Sum(nil), len(u.Parts))
 }
 
 // String names the destination in log lines and errors.

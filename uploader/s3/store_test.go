@@ -3,6 +3,8 @@ package s3
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -80,6 +82,10 @@ func (m *memory) Abandoned(context.Context) error {
 	return nil
 }
 
+func checksumOf(data []byte) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(data)))
+}
+
 // object makes a file of random bytes.
 func object(t testing.TB, size int) (Object, []byte) {
 	t.Helper()
@@ -96,7 +102,7 @@ func object(t testing.TB, size int) (Object, []byte) {
 	}
 	t.Cleanup(func() { f.Close() })
 	return Object{
-		Key: "recordings/gate/segment.mp4", Size: int64(size), Checksum: encodeCRC64(crc64nvme.Checksum(data)), Segment: "segment-1",
+		Key: "recordings/gate/segment.mp4", Size: int64(size), Checksum: checksumOf(data), Segment: "segment-1",
 		Metadata: map[string]string{"camera-name": "Vordertür №1"}, Body: f,
 	}, data
 }
@@ -187,7 +193,7 @@ func TestUploadAndVerify(t *testing.T) {
 		{"multipart over tls", true, ChecksumAuto, 12 << 20, "size, crc64nvme"},
 		{"one part", false, ChecksumAuto, 100_000, "size, crc64nvme"},
 		{"exactly one part over tls", true, ChecksumAuto, 5 << 20, "size, crc64nvme"},
-		{"no checksums", false, ChecksumWhenRequired, 12 << 20, ""},
+		{"no checksums", false, ChecksumWhenRequired, 12 << 20, "size, crc64nvme"}, // this store makes its own
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			server := s3test.Run(t, tc.tls, bucket)
@@ -195,11 +201,12 @@ func TestUploadAndVerify(t *testing.T) {
 			o.CAFile, o.Checksum = server.CAFile, tc.checksum
 			s := newStore(t, o)
 			obj, data := object(t, tc.size)
-			if err := s.Upload(t.Context(), obj, &memory{}); err != nil {
+			sent := &memory{}
+			if err := s.Upload(t.Context(), obj, sent); err != nil {
 				t.Fatal(err)
 			}
-			by, err := s.Verify(t.Context(), obj)
-			if err != nil || tc.by != "" && by != tc.by {
+			by, err := s.Verify(t.Context(), obj, sent.Open())
+			if err != nil || by != tc.by {
 				t.Fatalf("verified by %q, %v", by, err)
 			}
 			head, got := download(t, s, obj.Key)
@@ -220,7 +227,7 @@ func TestStoreRefusesDamagedFile(t *testing.T) {
 	s := newStore(t, options(s3test.Run(t, false, bucket).Endpoint))
 	for _, size := range []int{12 << 20, 1000} {
 		obj, _ := object(t, size)
-		obj.Checksum = encodeCRC64(42) // what was written is not what the disk returns
+		obj.Checksum = checksumOf([]byte("other bytes")) // what was written is not what the disk returns
 		err := s.Upload(t.Context(), obj, &memory{})
 		if fault := Classify(err); err == nil || !fault.Damaged || fault.Scope != ScopeSegment {
 			t.Errorf("%d bytes: %v, taken for %+v", size, err, fault)
@@ -258,7 +265,7 @@ func TestResumeSendsOnlyWhatIsMissing(t *testing.T) {
 	if got, want := c.count("part")-before, 5-sent; got != want || c.count("create") != 1 {
 		t.Errorf("%d parts were sent after %d of 5, in %d uploads", got, sent, c.count("create"))
 	}
-	if by, err := s.Verify(t.Context(), obj); err != nil || by != "size, crc64nvme" {
+	if by, err := s.Verify(t.Context(), obj, nil); err != nil || by != "size, crc64nvme" {
 		t.Errorf("verified by %q, %v", by, err)
 	}
 	if _, got := download(t, s, obj.Key); !bytes.Equal(got, data) {
@@ -274,7 +281,7 @@ func TestUploadThatTheStoreForgot(t *testing.T) {
 		if err := s.Upload(t.Context(), obj, m); err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		if _, err := s.Verify(t.Context(), obj); err != nil || m.abandoned != 1 {
+		if _, err := s.Verify(t.Context(), obj, nil); err != nil || m.abandoned != 1 {
 			t.Errorf("%d bytes: %v, abandoned %d times", size, err, m.abandoned)
 		}
 	}
@@ -316,18 +323,13 @@ func TestOpenUploadOfOnePart(t *testing.T) {
 	if err := s.Upload(t.Context(), small, m); err != nil {
 		t.Fatal(err)
 	}
-	if by, err := s.Verify(t.Context(), small); err != nil || by != "size, crc64nvme" || c.count("put") != 0 {
+	if by, err := s.Verify(t.Context(), small, nil); err != nil || by != "size, crc64nvme" || c.count("put") != 0 {
 		t.Errorf("verified by %q, %v, with %d single puts", by, err, c.count("put"))
 	}
 }
 
 func TestStoreWithoutChecksumsOfObjects(t *testing.T) {
 	c, endpoint := proxy(t, s3test.Run(t, false, bucket).Endpoint)
-	s := newStore(t, options(endpoint))
-	obj, _ := object(t, 1000)
-	if err := s.Upload(t.Context(), obj, &memory{}); err != nil {
-		t.Fatal(err)
-	}
 	c.set(func(op string, w http.ResponseWriter, r *http.Request, next http.Handler) bool {
 		if op != "head" {
 			return false
@@ -342,13 +344,31 @@ func TestStoreWithoutChecksumsOfObjects(t *testing.T) {
 		w.WriteHeader(rec.Code)
 		return true
 	})
-	if by, err := s.Verify(t.Context(), obj); err != nil || by != "size, signed parts" {
-		t.Errorf("verified by %q, %v", by, err)
-	}
-	obj.Size++
-	var mismatch *MismatchError
-	if _, err := s.Verify(t.Context(), obj); !errors.As(err, &mismatch) {
-		t.Errorf("another size was not noticed: %v", err)
+	for _, tc := range []struct {
+		size     int
+		checksum Checksum
+		by       string
+	}{
+		{12 << 20, ChecksumWhenRequired, "size, md5 of parts"},
+		{12 << 20, ChecksumAuto, "size, signed parts"},
+		{1000, ChecksumAuto, "size, signed parts"},
+	} {
+		o := options(endpoint)
+		o.Checksum = tc.checksum
+		s := newStore(t, o)
+		obj, _ := object(t, tc.size)
+		sent := &memory{}
+		if err := s.Upload(t.Context(), obj, sent); err != nil {
+			t.Fatal(err)
+		}
+		if by, err := s.Verify(t.Context(), obj, sent.Open()); err != nil || by != tc.by {
+			t.Errorf("%d bytes, %s: verified by %q, %v; %q was expected", tc.size, tc.checksum, by, err, tc.by)
+		}
+		obj.Size++
+		var mismatch *MismatchError
+		if _, err := s.Verify(t.Context(), obj, sent.Open()); !errors.As(err, &mismatch) {
+			t.Errorf("an object of another size: %v", err)
+		}
 	}
 }
 
