@@ -12,7 +12,7 @@ build:
 
 # Flags: make demo ARGS="--for 60s --data /tmp/demo"
 demo:
-	go run ./agent/demo $(ARGS)
+	@go build -o bin/demo ./agent/demo && exec bin/demo $(ARGS) # "go run" would not end well on Ctrl-C
 
 # A test that lacks a peer (ffmpeg, GStreamer, Chromium) is skipped; what was
 # skipped is listed at the end. With REQUIRE_PEERS=1 it fails instead.

@@ -139,7 +139,7 @@ func checkCommand(file *string) *cobra.Command {
 			for _, w := range cfg.Warnings {
 				fmt.Fprintln(c.OutOrStdout(), "warning:", w)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s is valid: %d cameras\n", cfg.Path, len(cfg.Cameras))
+			fmt.Fprintf(c.OutOrStdout(), "%s is valid; cameras: %d\n", cfg.Path, len(cfg.Cameras))
 			return nil
 		},
 	})

@@ -26,6 +26,7 @@ func show(ctx context.Context, w *watcher, out io.Writer, terminal bool) {
 		case <-tick.C:
 		}
 		w.look(ctx)
+		states := w.states(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -33,7 +34,7 @@ func show(ctx context.Context, w *watcher, out io.Writer, terminal bool) {
 			events(w, said, out)
 			continue
 		}
-		text := summary(w, w.states(ctx))
+		text := summary(w, states)
 		if lines > 0 {
 			fmt.Fprintf(out, "\x1b[%dA\x1b[J", lines)
 		}
@@ -46,13 +47,15 @@ func show(ctx context.Context, w *watcher, out io.Writer, terminal bool) {
 func (s segment) condition() string {
 	switch {
 	case s.stored && s.localBytes == 0:
-		return fmt.Sprintf("%.1f s, uploaded in %s parts, verified, completed at central, deleted here", s.seconds, s.parts())
+		return fmt.Sprintf("%.1f s, uploaded %s, verified, completed at central, deleted here", s.seconds, s.upload())
 	case s.stored:
-		return fmt.Sprintf("%.1f s, uploaded in %s parts, verified, completed at central", s.seconds, s.parts())
+		return fmt.Sprintf("%.1f s, uploaded %s, verified, completed at central", s.seconds, s.upload())
 	case s.completed:
 		return "completed at central, but not in the bucket!"
+	case s.recording:
+		return "recording"
 	default:
-		return "recording or uploading"
+		return "finished, on its way"
 	}
 }
 

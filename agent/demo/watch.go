@@ -20,9 +20,18 @@ type segment struct {
 	localBytes int64 // 0 when it is not on the disk
 	key        string
 	seconds    float64
+	recording  bool   // as the agent says
 	completed  bool   // at central
 	stored     bool   // in the bucket, with the size that central was told
 	etag       string // of the object
+}
+
+// upload says how the object came.
+func (s segment) upload() string {
+	if n := s.parts(); n != "1" {
+		return "in " + n + " parts"
+	}
+	return "in one part"
 }
 
 // parts is how many parts the object was uploaded in: S3 appends the number to
@@ -112,10 +121,19 @@ type cameraState struct {
 	BitRate   float64 `json:"bits_per_second"`
 	FrameRate float64 `json:"frames_per_second"`
 	LastError string  `json:"last_error"`
+	Segment   string  `json:"segment"`
 }
 
-// states asks the agent; it is empty while the agent does not answer.
+// states asks the agent for its cameras; it is empty while it does not answer.
 func (w *watcher) states(ctx context.Context) map[string]cameraState {
+	out := w.ask(ctx)
+	for _, s := range w.segments {
+		s.recording = out[s.camera].Segment == s.id
+	}
+	return out
+}
+
+func (w *watcher) ask(ctx context.Context) map[string]cameraState {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+w.agent.status+"/status", nil)
