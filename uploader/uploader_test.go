@@ -27,13 +27,12 @@ import (
 
 // shelf is a store that does as it is told: what a real one cannot be made to do.
 type shelf struct {
-	mu      sync.Mutex
-	upload  func(ctx context.Context, segment string) error // nil: accept
-	verify  func(segment string) error
-	tried   []string
-	stored  []string
-	looked  []string
-	fetched map[string]bool
+	mu     sync.Mutex
+	upload func(ctx context.Context, segment string) error // nil: accept
+	verify func(segment string) error
+	tried  []string
+	stored []string
+	looked []string
 }
 
 func (s *shelf) String() string { return "s3://shelf" }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
@@ -35,7 +37,11 @@ type attempt struct {
 	client  *gortsplib.Client
 	sink    Sink
 
-	began       time.Time    // the origin of the monotonic times below
+	life  context.Context // ends when the connections have to be torn down
+	abort context.CancelFunc
+
+	began       time.Time // the origin of the monotonic times below
+	played      time.Duration
 	lastPicture atomic.Int64 // when the last picture came, since began
 	packets     atomic.Int64
 	ended       chan error // the first error of a callback
@@ -48,22 +54,32 @@ type attempt struct {
 	seqKnown bool
 	zero     time.Duration // arrival minus stream time of the first picture
 	soundDTS int64
+	soundLag int64 // what the sound's timestamps are moved by
 }
 
 func (s *Session) attempt(ctx context.Context, transport Transport, sink Sink) error {
-	a := &attempt{session: s, sink: sink, began: time.Now(), ended: make(chan error, 1)}
-	a.client = s.newClient(transport)
+	a := s.newAttempt(transport, sink)
+	defer a.abort()
 	if err := a.client.Start2(); err != nil {
 		return err
 	}
 	defer a.client.Close()
-	if err := a.play(ctx); err != nil {
+	if err := a.play(ctx, transport); err != nil {
 		return err
 	}
+	a.played = time.Since(a.began)
 	return a.watch(ctx, transport)
 }
 
-func (s *Session) newClient(transport Transport) *gortsplib.Client {
+func (s *Session) newAttempt(transport Transport, sink Sink) *attempt {
+	a := &attempt{session: s, sink: sink, began: time.Now(), ended: make(chan error, 1)}
+	a.life, a.abort = context.WithCancel(context.Background())
+	a.client = a.newClient(transport)
+	return a
+}
+
+func (a *attempt) newClient(transport Transport) *gortsplib.Client {
+	s := a.session
 	t := gortsplib.TransportUDP
 	if transport == TCP {
 		t = gortsplib.TransportTCP
@@ -71,18 +87,19 @@ func (s *Session) newClient(transport Transport) *gortsplib.Client {
 	dialer := &net.Dialer{Timeout: s.opts.DialTimeout}
 	return &gortsplib.Client{
 		Scheme: s.url.Scheme, Host: s.url.Host,
-		Transport:         &t,
-		ReadTimeout:       outOfReach,
-		WriteTimeout:      s.opts.RequestTimeout,
-		UDPReadBufferSize: udpBuffer,
-		UserAgent:         "recording-agent",
+		Transport:    &t,
+		ReadTimeout:  outOfReach,
+		WriteTimeout: s.opts.RequestTimeout,
+		UserAgent:    "recording-agent",
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
 			}
-			return &sniffer{Conn: c}, nil
+			// A TLS handshake has no deadline in gortsplib and does not heed Close.
+			return &sniffer{Conn: c, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
 		},
+		ListenPacket:      s.listenUDP,
 		OnPacketsLost:     func(uint64) {},
 		OnDecodeError:     func(error) {},
 		OnTransportSwitch: func(error) {},
@@ -90,12 +107,50 @@ func (s *Session) newClient(transport Transport) *gortsplib.Client {
 }
 
 // udpBuffer holds a key frame of a large camera while the reader is busy. The
-// kernel may grant less.
+// kernel may grant less: gortsplib's own setting would not put up with that.
 const udpBuffer = 1 << 20
+
+func (s *Session) listenUDP(network, address string) (net.PacketConn, error) {
+	pc, err := s.listenPacket(network, address)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := pc.(*net.UDPConn); ok {
+		_ = c.SetReadBuffer(s.udpBuffer)
+	}
+	return pc, nil
+}
+
+// portTries is how many pairs of UDP ports are tried.
+const portTries = 50
+
+// setup sets up one track. The UDP ports are chosen here: gortsplib would try for
+// ever, deaf to Close, while the host has no socket to give.
+func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.URL, m *description.Media) error {
+	for try := 1; ; try++ {
+		rtpPort, rtcpPort := 0, 0
+		if transport == UDP {
+			rtpPort = 10000 + 2*rand.IntN((65536-10000)/2)
+			rtcpPort = rtpPort + 1
+		}
+		err := a.request(ctx, func() error {
+			_, err := a.client.Setup(baseURL, m, rtpPort, rtcpPort)
+			return err
+		})
+		if !isListenError(err) || try == portTries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func isListenError(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "listen"
+}
 
 // play sets up the session. Each request has its own deadline; gortsplib's has
 // been put out of reach.
-func (a *attempt) play(ctx context.Context) error {
+func (a *attempt) play(ctx context.Context, transport Transport) error {
 	var desc *description.Session
 	err := a.request(ctx, func() (err error) {
 		desc, _, err = a.client.Describe(a.session.url)
@@ -114,11 +169,7 @@ func (a *attempt) play(ctx context.Context) error {
 		if src == nil {
 			continue
 		}
-		err := a.request(ctx, func() error {
-			_, err := a.client.Setup(desc.BaseURL, src.media, 0, 0)
-			return err
-		})
-		if err != nil {
+		if err := a.setup(ctx, transport, desc.BaseURL, src.media); err != nil {
 			return fmt.Errorf("set up the %s track: %w", src.track.Codec, err)
 		}
 	}
@@ -144,6 +195,7 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(timed, func() {
 		defer close(closed)
+		a.abort()
 		a.client.Close()
 	})
 	err := do()
@@ -188,7 +240,7 @@ func (a *attempt) watch(ctx context.Context, transport Transport) error {
 		a.client.Close()
 		<-gone
 	}()
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(a.session.watchEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -212,10 +264,10 @@ func (a *attempt) watch(ctx context.Context, transport Transport) error {
 func (a *attempt) overdue(transport Transport) error {
 	o := &a.session.opts
 	up := time.Since(a.began)
-	if transport == UDP && a.packets.Load() == 0 && up > o.UDPTimeout {
+	if transport == UDP && a.packets.Load() == 0 && up-a.played > o.UDPTimeout {
 		return &Failure{Cause: NothingUDP}
 	}
-	if silent := up - time.Duration(a.lastPicture.Load()); silent > o.PictureTimeout {
+	if silent := up - max(a.played, time.Duration(a.lastPicture.Load())); silent > o.PictureTimeout {
 		return &Failure{Cause: Stalled, Err: fmt.Errorf("none for %v", silent.Round(time.Second))}
 	}
 	return nil
@@ -223,7 +275,7 @@ func (a *attempt) overdue(transport Transport) error {
 
 func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if a.seqKnown && pkt.SequenceNumber != a.lastSeq+1 {
-		a.damaged("packets of the video are missing")
+		a.torn(src, "packets of the video are missing")
 	}
 	a.lastSeq, a.seqKnown = pkt.SequenceNumber, true
 	pts, ok := a.client.PacketPTS2(src.media, pkt)
@@ -234,7 +286,7 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if err != nil {
 		if !errors.Is(err, rtph264.ErrMorePacketsNeeded) && !errors.Is(err, rtph265.ErrMorePacketsNeeded) &&
 			!errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious) && !errors.Is(err, rtph265.ErrNonStartingPacketAndNoPrevious) {
-			a.damaged("a packet of the video cannot be read: " + err.Error())
+			a.torn(src, "a packet of the video cannot be read: "+err.Error())
 		}
 		return nil
 	}
@@ -280,6 +332,7 @@ func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
 	if err != nil && !errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
 		return nil // a frame of sound is lost; the pictures go on
 	}
+	pts = a.soundTime(pts, src.track.ClockRate)
 	for _, frame := range frames {
 		at := max(pts, a.soundDTS)
 		pts = at + src.frameTicks(frame)
@@ -296,7 +349,27 @@ func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
 	return nil
 }
 
-func (a *attempt) damaged(cause string) {
+// soundTime lays a timestamp of the sound on the time line of the pictures. A
+// jump does not end the session, as that of a picture does: the sound goes on
+// where the pictures are.
+func (a *attempt) soundTime(pts int64, rate int) int64 {
+	at := pts + a.soundLag
+	if a.started {
+		off := time.Since(a.began) - a.zero - media.Duration(at, rate)
+		if off.Abs() > maxJump {
+			a.soundLag += media.Ticks(off, rate)
+			at = pts + a.soundLag
+		}
+	}
+	return max(at, a.soundDTS)
+}
+
+// torn drops the access unit that is being put together: what is left of it must
+// not pass for a picture, nor be joined to the next.
+func (a *attempt) torn(src *source, cause string) {
+	if decode, err := src.decoder(); err == nil { // it could be made before
+		src.decode = decode
+	}
 	if a.video.damaged() {
 		a.sink.Damaged(cause)
 	}

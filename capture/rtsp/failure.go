@@ -2,12 +2,14 @@ package rtsp
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"os"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -84,8 +86,12 @@ func (r redacted) Error() string {
 	for _, secret := range r.hide {
 		text = strings.ReplaceAll(text, secret, "***")
 	}
-	return text
+	return userInfo.ReplaceAllString(text, "://***@")
 }
+
+// userInfo is what a URL in a text has of it: a camera may tell others than ours,
+// or ours in a spelling of its own.
+var userInfo = regexp.MustCompile(`://[^/\s]*@`)
 
 // secretsOf lists the forms in which a URL's user info could appear in a text.
 func secretsOf(u *url.URL) []string {
@@ -93,8 +99,9 @@ func secretsOf(u *url.URL) []string {
 		return nil
 	}
 	password, _ := u.User.Password()
+	login := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password)) // of basic authentication
 	var out []string
-	for _, s := range []string{u.User.String() + "@", password, url.QueryEscape(password), url.PathEscape(password)} {
+	for _, s := range []string{u.User.String() + "@", login, password, url.QueryEscape(password), url.PathEscape(password)} {
 		if len(s) > 1 {
 			out = append(out, s)
 		}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -63,6 +64,10 @@ type Session struct {
 	url     *base.URL
 	secrets []string
 	useTCP  atomic.Bool // auto has found that UDP does not work
+
+	udpBuffer    int           // bytes to ask of the kernel
+	watchEvery   time.Duration // how often the watchdog looks
+	listenPacket func(network, address string) (net.PacketConn, error)
 }
 
 // NewSession validates the options.
@@ -80,7 +85,10 @@ func NewSession(o Options) (*Session, error) {
 	def(&o.RequestTimeout, 10*time.Second)
 	def(&o.PictureTimeout, 10*time.Second)
 	def(&o.UDPTimeout, 3*time.Second)
-	return &Session{opts: o, url: u, secrets: secretsOf((*url.URL)(u))}, nil
+	return &Session{
+		opts: o, url: u, secrets: secretsOf((*url.URL)(u)),
+		udpBuffer: udpBuffer, watchEvery: time.Second, listenPacket: net.ListenPacket,
+	}, nil
 }
 
 // Run connects, delivers to sink, and returns when the session has ended and all
@@ -88,13 +96,7 @@ func NewSession(o Options) (*Session, error) {
 // transport auto a silent or refused UDP is followed by TCP at once, and by TCP
 // alone from then on.
 func (s *Session) Run(ctx context.Context, sink Sink) error {
-	transport := s.opts.Transport
-	if transport == Auto {
-		transport = UDP
-		if s.useTCP.Load() {
-			transport = TCP
-		}
-	}
+	transport := s.firstTransport()
 	err := s.attempt(ctx, transport, sink)
 	if s.opts.Transport == Auto && transport == UDP && ctx.Err() == nil && udpIsToBlame(err) {
 		s.opts.Log.Info().Str("cause", s.explain(err).Error()).Msg("UDP does not work with this camera; using TCP")
@@ -107,10 +109,25 @@ func (s *Session) Run(ctx context.Context, sink Sink) error {
 	return s.explain(err)
 }
 
+// firstTransport is what an attempt begins with. Media of an rtsps:// session
+// would have to be encrypted over UDP, which hardly any camera offers.
+func (s *Session) firstTransport() Transport {
+	switch {
+	case s.opts.Transport != Auto:
+		return s.opts.Transport
+	case s.useTCP.Load(), s.url.Scheme == "rtsps":
+		return TCP
+	}
+	return UDP
+}
+
 // udpIsToBlame says whether TCP may do better.
 func udpIsToBlame(err error) bool {
 	var f *Failure
 	if errors.As(err, &f) && f.Cause == NothingUDP {
+		return true
+	}
+	if isListenError(err) {
 		return true
 	}
 	var status liberrors.ErrClientBadStatusCode

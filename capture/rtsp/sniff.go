@@ -14,7 +14,13 @@ var errHTTP = errors.New("it answers with HTTP")
 // rest of what it takes for a strange request.
 type sniffer struct {
 	net.Conn
-	seen atomic.Bool
+	forget func() bool // lets go of what would close the connection later
+	seen   atomic.Bool
+}
+
+func (s *sniffer) Close() error {
+	s.forget()
+	return s.Conn.Close()
 }
 
 func (s *sniffer) Read(p []byte) (int, error) {

@@ -18,10 +18,15 @@ type source struct {
 	forma format.Format
 
 	// decode returns the access unit or audio frames that a packet completes.
-	decode func(pkt *rtp.Packet) ([][]byte, error)
+	decode decode
+	// decoder makes another decode, which knows nothing of what came before. Only
+	// video has it.
+	decoder func() (decode, error)
 	// frameTicks is how long an audio frame lasts.
 	frameTicks func(frame []byte) int64
 }
+
+type decode func(pkt *rtp.Packet) ([][]byte, error)
 
 // choose picks the first video track that can be recorded, and the first audio
 // track if wanted. What else the camera offers is not even set up.
@@ -64,17 +69,11 @@ func newSource(m *description.Media, f format.Format) (*source, error) {
 	s := &source{media: m, forma: f, track: media.Track{ClockRate: f.ClockRate()}}
 	switch f := f.(type) {
 	case *format.H264:
-		d, err := f.CreateDecoder()
-		if err != nil {
-			return nil, err
-		}
-		s.track.Codec, s.track.Video, s.decode = media.H264, media.ParameterSets{SPS: f.SPS, PPS: f.PPS}, d.Decode
+		s.track.Codec, s.track.Video = media.H264, media.ParameterSets{SPS: f.SPS, PPS: f.PPS}
+		s.decoder = func() (decode, error) { return decoderOf(f.CreateDecoder()) }
 	case *format.H265:
-		d, err := f.CreateDecoder()
-		if err != nil {
-			return nil, err
-		}
-		s.track.Codec, s.track.Video, s.decode = media.H265, media.ParameterSets{VPS: f.VPS, SPS: f.SPS, PPS: f.PPS}, d.Decode
+		s.track.Codec, s.track.Video = media.H265, media.ParameterSets{VPS: f.VPS, SPS: f.SPS, PPS: f.PPS}
+		s.decoder = func() (decode, error) { return decoderOf(f.CreateDecoder()) }
 	case *format.MPEG4Audio:
 		return s, s.aac(f)
 	case *format.Opus:
@@ -99,7 +98,21 @@ func newSource(m *description.Media, f format.Format) (*source, error) {
 	default:
 		return nil, nil
 	}
+	if s.decoder != nil {
+		var err error
+		s.decode, err = s.decoder()
+		return s, err
+	}
 	return s, nil
+}
+
+func decoderOf[D interface {
+	Decode(pkt *rtp.Packet) ([][]byte, error)
+}](d D, err error) (decode, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d.Decode, nil
 }
 
 // aacFrame is how many samples an AAC access unit holds (ISO/IEC 14496-3; the 960

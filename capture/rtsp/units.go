@@ -12,8 +12,13 @@ type accessUnit struct {
 	units   [][]byte // without delimiters, filler and parameter sets
 	sets    media.ParameterSets
 	picture bool // it has a coded slice
-	sync    bool // decoding can start here
+	first   bool // it has the slice that a picture begins with
+	key     bool // it is an intra picture from which decoding can start
 }
+
+// sync says whether decoding can start here. What lost its beginning in the
+// network does not count.
+func (au *accessUnit) sync() bool { return au.key && au.first }
 
 // takeApart sorts the NAL units of an access unit (ITU-T H.264 table 7-1, H.265
 // table 7-1). They come from outside: an empty one is dropped.
@@ -44,7 +49,8 @@ func (au *accessUnit) addH264(n []byte) {
 			return
 		}
 	case h264.NALUTypeIDR:
-		au.picture, au.sync = true, true
+		au.picture, au.key = true, true
+		au.first = au.first || startsPicture(n, 1)
 	case h264.NALUTypeNonIDR, h264.NALUTypeDataPartitionA:
 		au.picture = true
 	}
@@ -71,10 +77,17 @@ func (au *accessUnit) addH265(n []byte) {
 		}
 	default:
 		au.picture = au.picture || kind < 32
-		au.sync = au.sync || kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT
+		if kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT {
+			au.key = true
+			au.first = au.first || startsPicture(n, 2)
+		}
 	}
 	au.units = append(au.units, n)
 }
+
+// startsPicture looks at the first bit of a slice: first_mb_in_slice of H.264,
+// where ue(v) 0 is a single 1 bit, and first_slice_segment_in_pic_flag of H.265.
+func startsPicture(n []byte, header int) bool { return len(n) > header && n[header]&0x80 != 0 }
 
 // takePPS takes out the first picture parameter set. Another one with an id of
 // its own stays in the sample: the container's entry has room for one, and

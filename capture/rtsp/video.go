@@ -39,7 +39,8 @@ type video struct {
 	skip    bool // until the next sync sample
 	carried [][]byte
 	dts     extractor // nil when decoding times cannot be extracted
-	last    int64     // DTS of the last sample
+	timed   bool      // there was a sample
+	last    int64     // its DTS
 }
 
 // sample returns the sample of an access unit, or nil when there is none: before
@@ -48,18 +49,15 @@ func (v *video) sample(nalus [][]byte, pts int64, now time.Time) *media.Sample {
 	au := takeApart(v.codec, nalus)
 	v.pending, _ = merge(v.pending, au.sets)
 	if !au.picture {
-		v.carried = append(v.carried, au.units...) // messages for the picture that follows
-		if len(v.carried) > 64 {
-			v.carried = nil
-		}
+		v.carry(au.units)
 		return nil
 	}
-	s := &media.Sample{PTS: pts, Sync: au.sync, Units: au.units}
+	s := &media.Sample{PTS: pts, Sync: au.sync(), Units: au.units}
 	if len(v.carried) > 0 {
 		s.Units = append(v.carried, au.units...)
 		v.carried = nil
 	}
-	if au.sync {
+	if s.Sync {
 		if !v.sync(s) {
 			return nil
 		}
@@ -69,6 +67,21 @@ func (v *video) sample(nalus [][]byte, pts int64, now time.Time) *media.Sample {
 	v.time(s)
 	s.Wall = v.clock.at(media.Duration(s.PTS, v.rate), now)
 	return s
+}
+
+// maxCarried bounds what waits for a picture.
+const maxCarried = 256 << 10
+
+// carry keeps messages for the picture that follows.
+func (v *video) carry(units [][]byte) {
+	v.carried = append(v.carried, units...)
+	size := 0
+	for _, u := range v.carried {
+		size += len(u)
+	}
+	if len(v.carried) > 64 || size > maxCarried {
+		v.carried = nil
+	}
 }
 
 // sync takes over the parameter sets that a sync sample brings. It says no while
@@ -111,11 +124,11 @@ func (v *video) time(s *media.Sample) {
 			v.dts = nil // until the next stretch begins
 		}
 	}
-	if v.last != 0 && s.DTS <= v.last {
+	if v.timed && s.DTS <= v.last {
 		s.DTS = v.last + 1
 	}
 	s.PTS = max(s.PTS, s.DTS)
-	v.last = s.DTS
+	v.last, v.timed = s.DTS, true
 }
 
 // damaged drops what follows, up to the next sync sample. It says whether this

@@ -1,0 +1,149 @@
+package rtsp
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
+	"github.com/pion/rtp"
+
+	"recording-agent/capture/media"
+	"recording-agent/capture/rtsp/rtsptest"
+)
+
+// unit is an access unit of a clip.
+type unit struct {
+	pts, dts int64
+	nalus    [][]byte
+}
+
+// clip reads what the demo's cameras play: real streams, with B-frames and with
+// delimiters and parameter sets in them.
+func clip(t testing.TB, codec media.Codec) []unit {
+	t.Helper()
+	name := map[media.Codec]string{media.H264: "h264-aac.ts", media.H265: "h265.ts"}[codec]
+	data, err := os.ReadFile(filepath.Join("..", "..", "agent", "demo", "clips", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &mpegts.Reader{R: bytes.NewReader(data)}
+	if err := r.Initialize(); err != nil {
+		t.Fatal(err)
+	}
+	var out []unit
+	add := func(pts, dts int64, au [][]byte) error {
+		out = append(out, unit{pts: pts, dts: dts, nalus: au})
+		return nil
+	}
+	for _, track := range r.Tracks() {
+		switch track.Codec.(type) {
+		case *mpegts.CodecH264:
+			r.OnDataH264(track, add)
+		case *mpegts.CodecH265:
+			r.OnDataH265(track, add)
+		}
+	}
+	for {
+		if err := r.Read(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(out) < 50 {
+		t.Fatalf("the clip has %d pictures, want 50 or more", len(out))
+	}
+	return out
+}
+
+// plainFormat is a format whose parameter sets are not announced.
+func plainFormat(codec media.Codec) format.Format {
+	if codec == media.H264 {
+		return &format.H264{PayloadTyp: 96, PacketizationMode: 1}
+	}
+	return &format.H265{PayloadTyp: 96}
+}
+
+func sdpOf(codec media.Codec) string {
+	if codec == media.H264 {
+		return rtsptest.SDPH264
+	}
+	return rtsptest.SDPH265
+}
+
+// packetizer makes RTP packets of access units, numbered without a gap.
+type packetizer struct {
+	encode func([][]byte) ([]*rtp.Packet, error)
+	next   uint16
+}
+
+func newPacketizer(t testing.TB, codec media.Codec) *packetizer {
+	t.Helper()
+	p := &packetizer{}
+	var err error
+	switch f := plainFormat(codec).(type) {
+	case *format.H264:
+		e, failed := f.CreateEncoder()
+		p.encode, err = e.Encode, failed
+	case *format.H265:
+		e, failed := f.CreateEncoder()
+		p.encode, err = e.Encode, failed
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *packetizer) packets(nalus [][]byte, timestamp uint32) []*rtp.Packet {
+	packets, err := p.encode(nalus)
+	if err != nil {
+		panic(err) // of the test's own making
+	}
+	for _, pkt := range packets {
+		pkt.SequenceNumber = p.next
+		pkt.Timestamp = timestamp
+		p.next++
+	}
+	return packets
+}
+
+// within fails the test when done is not closed in time.
+func within(t testing.TB, limit time.Duration, what string, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(limit):
+		t.Fatalf("%s: not within %v", what, limit)
+	}
+}
+
+// play returns a camera's Play that sends a clip, as fast as it is taken, and
+// then falls silent.
+func play(t testing.TB, codec media.Codec, start uint32) func(p *rtsptest.Player) {
+	t.Helper()
+	units, pack := clip(t, codec), newPacketizer(t, codec)
+	var all []*rtp.Packet
+	for _, u := range units {
+		all = append(all, pack.packets(u.nalus, start+uint32(u.pts-units[0].pts))...)
+	}
+	return func(p *rtsptest.Player) {
+		for _, pkt := range all {
+			if p.Send(0, pkt) != nil {
+				return
+			}
+		}
+	}
+}
+
+// camera starts a scripted camera with one video track and returns its URL.
+func camera(t testing.TB, codec media.Codec, play func(p *rtsptest.Player)) string {
+	t.Helper()
+	return "rtsp://" + rtsptest.Scripted(t, rtsptest.Script{SDP: rtsptest.SDP(sdpOf(codec)), Play: play}) + "/cam"
+}
