@@ -42,6 +42,10 @@ const (
 	deferLongest   = time.Hour
 	askAgain       = time.Hour      // after a refusal
 	refusalLasts   = 24 * time.Hour // then it is for good
+
+	// callGrace is what a call under way gets when the agent stops: one that is
+	// cut off may have made a row of which nobody knows.
+	callGrace = 10 * time.Second
 )
 
 // Reconciler makes the state that central has acknowledged follow the ledger's,
@@ -92,10 +96,15 @@ func (r *Reconciler) Status() Status {
 	return r.status
 }
 
-// Run reconciles until ctx ends.
+// Run reconciles until ctx ends; a call under way then gets its grace.
 func (r *Reconciler) Run(ctx context.Context) error {
+	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(callGrace, cancel) })
+	defer stop()
+
 	for ctx.Err() == nil {
-		progress, err := r.round(ctx)
+		progress, err := r.round(ctx, calls)
 		switch {
 		case err != nil && general(err):
 			wait(ctx, r.pause.NextBackOff(), nil) // nothing else would fare better
@@ -120,8 +129,9 @@ func wait(ctx context.Context, d time.Duration, hint <-chan struct{}) {
 }
 
 // round brings each segment that is due one step further. It returns an error
-// only for trouble that concerns all of them.
-func (r *Reconciler) round(ctx context.Context) (progress bool, err error) {
+// only for trouble that concerns all of them. When ctx ends it begins no other
+// call; calls is the life of those under way.
+func (r *Reconciler) round(ctx, calls context.Context) (progress bool, err error) {
 	segs, err := r.ledger.Unreported(ctx, r.now(), batch)
 	if err != nil {
 		return false, err
@@ -130,16 +140,16 @@ func (r *Reconciler) round(ctx context.Context) (progress bool, err error) {
 		if err := r.limiter.Wait(ctx); err != nil {
 			return progress, nil
 		}
-		err := r.step(ctx, seg)
+		err := r.step(calls, seg)
 		if err == nil {
 			r.succeeded(seg)
 			progress = true
 			continue
 		}
-		if ctx.Err() != nil {
+		if calls.Err() != nil {
 			return progress, nil
 		}
-		if err := r.failed(ctx, seg, err); err != nil {
+		if err := r.failed(calls, seg, err); err != nil {
 			return progress, err
 		}
 	}

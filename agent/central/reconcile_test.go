@@ -2,6 +2,7 @@ package central
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func (b *bench) verify(seg spool.Segment) {
 func (b *bench) settle() error {
 	b.t.Helper()
 	for range 50 {
-		progress, err := b.round(b.t.Context())
+		progress, err := b.round(b.t.Context(), b.t.Context())
 		if err != nil || !progress {
 			return err
 		}
@@ -296,5 +297,28 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	b.ok(b.Run(ctx))
 	if s := b.Status(); !s.Connected || s.LastSuccess.IsZero() {
 		t.Errorf("status %+v", s)
+	}
+}
+
+// An orderly end costs no row: the answer that is on its way is waited for.
+func TestStopAwaitsTheCallUnderWay(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.fake.Break("/recordings/register", 1, func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
+		cancel()
+		select {
+		case <-r.Context().Done():
+			t.Error("the call was cut off")
+		case <-time.After(50 * time.Millisecond): // a while in which a call would have been cut off
+		}
+		answer.ServeHTTP(w, r)
+	})
+	b.ok(b.Run(ctx))
+	if c := b.central(seg); c.State != spool.CentralRegistered || c.RecordingID == "" {
+		t.Errorf("after the end: %+v", c)
+	}
+	if n := b.fake.Calls("/recordings/status"); n > 0 {
+		t.Errorf("%d calls were begun after the end", n)
 	}
 }
