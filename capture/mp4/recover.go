@@ -1,5 +1,11 @@
 package mp4
 
+import (
+	"bytes"
+	"fmt"
+	"io"
+)
+
 // Recover finishes a segment that a crash or power cut left at any byte: it cuts
 // the tail after the last whole part, rebuilds the tables from the parts, and
 // finishes the file. It needs nothing but the file, changes nothing in one that
@@ -45,4 +51,28 @@ func (fr *front) recovered(f File, s *scan, d finished) (Result, error) {
 		return Result{}, err
 	}
 	return fr.result(f, s, d, crc)
+}
+
+// HoldsFootage says whether a file that Recover calls empty once held more than
+// the beginning of its first part: then not a crash but the disk has damaged it.
+// It reads the whole file.
+func HoldsFootage(r io.Reader) (bool, error) {
+	kind := []byte("moof")
+	buf := make([]byte, 0, 256<<10)
+	parts := 0
+	for {
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if parts += bytes.Count(buf, kind); parts > 1 {
+			return true, nil
+		}
+		switch err {
+		case nil: // a name may begin here and go on in what is read next
+			buf = append(buf[:0], buf[len(buf)-len(kind)+1:]...)
+		case io.EOF, io.ErrUnexpectedEOF:
+			return false, nil
+		default:
+			return false, fmt.Errorf("look for footage: %w", err)
+		}
+	}
 }

@@ -186,6 +186,22 @@ func apply(data []byte, at int64, p []byte) []byte {
 	return out
 }
 
+func TestHoldsFootage(t *testing.T) {
+	data, ends := recorded(t, 0)
+	for _, c := range []struct {
+		data []byte
+		want bool
+	}{
+		{nil, false}, {data[:1000], false}, {data[:ends[0]], false}, {data[:ends[1]], true}, {data, true},
+		{append(make([]byte, 256<<10-2), "moof....moof"...), true}, // across what is read at once
+		{append(make([]byte, 256<<10-2), "moof"...), false},
+	} {
+		if got, err := HoldsFootage(bytes.NewReader(c.data)); err != nil || got != c.want {
+			t.Errorf("%d bytes: %v, %v, want %v", len(c.data), got, err, c.want)
+		}
+	}
+}
+
 func FuzzRecover(f *testing.F) {
 	c := syntheticClip()
 	file := &memoryFile{}

@@ -108,8 +108,17 @@ func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error
 	return s.FileMissing(ctx, seg.ID)
 }
 
-// giveUp removes a file that holds no whole part, and accounts for its time.
+// giveUp settles a file of which nothing can be played: one that a crash cut off
+// before its first whole part is removed, one that held more and was damaged is
+// kept aside. Its time is accounted for.
 func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recovery) error {
+	footage, err := holdsFootage(name)
+	if err != nil {
+		return err
+	}
+	if footage {
+		return s.setAside(ctx, seg, name, r)
+	}
 	r.Empty++
 	s.opts.Log.Warn().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
 		Msg("segment ends before its first whole part: nothing in it can be played, it is removed")
@@ -120,6 +129,33 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recover
 		return err
 	}
 	return os.Remove(name)
+}
+
+// setAside keeps a damaged file for whoever can read more of it than we.
+func (s *Spool) setAside(ctx context.Context, seg Segment, name string, r *Recovery) error {
+	r.Missing++
+	aside := name + ".damaged"
+	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Str("moved_to", aside).
+		Msg("the front of a segment's file is damaged: it cannot be played and is not uploaded; look at the disk")
+	if err := s.gapBetween(ctx, seg.CameraID, seg.Start, seg.Start, "segment file damaged"); err != nil {
+		return err
+	}
+	if err := os.Rename(name, aside); err != nil {
+		return fmt.Errorf("set aside: %w", err)
+	}
+	if err := syncDirs(filepath.Dir(name)); err != nil {
+		return err
+	}
+	return s.FileMissing(ctx, seg.ID)
+}
+
+func holdsFootage(name string) (bool, error) {
+	f, err := openFile(name, os.O_RDONLY)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	return mp4.HoldsFootage(f)
 }
 
 func recoverFile(name string) (mp4.Result, error) {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -281,6 +282,37 @@ func TestCutOffBeforeTheFirstPart(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(s.Dir(), rec.Path)); !os.IsNotExist(err) {
 			t.Errorf("the empty file is still there: %v", err)
 		}
+	}
+}
+
+// A disk that has damaged the front of a file has not made its footage worthless.
+func TestDamagedFileIsKept(t *testing.T) {
+	for name, damage := range map[string][]byte{
+		"zeroed":      make([]byte, 512),
+		"overwritten": bytes.Repeat([]byte("overwritten"), 50),
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := begin(t, s, "gate", epoch)
+			must(t, s.Begun(t.Context(), rec.Segment))
+			rec.parts(t, 3)
+			_, err := rec.file.WriteAt(damage, 0)
+			must(t, err)
+			must(t, rec.file.Close())
+			s, r := reopen(t, s)
+			if r != (Recovery{Missing: 1}) {
+				t.Errorf("recovery: %+v", r)
+			}
+			if got := state(t, s, rec.ID).State; got != Missing {
+				t.Errorf("the segment is %s", got)
+			}
+			if _, err := os.Stat(filepath.Join(s.Dir(), rec.Path+".damaged")); err != nil {
+				t.Errorf("its file is not kept: %v", err)
+			}
+			if _, r = reopen(t, s); r != (Recovery{}) {
+				t.Errorf("recovery after that: %+v", r)
+			}
+		})
 	}
 }
 
