@@ -151,9 +151,14 @@ func (a *agent) buildUploader(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.uploader = uploader.New(uploader.Options{
-		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Concurrency: c.Concurrency, Grace: uploadGrace, Log: a.log, Now: a.now,
-	})
+	o := uploader.Options{
+		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Grace: uploadGrace, Log: a.log, Now: a.now,
+		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100,
+	}
+	if c.Live {
+		o.Grown = a.spool.SubscribeGrowth()
+	}
+	a.uploader = uploader.New(o)
 	if a.cfg.Retention.DeleteAfterUpload {
 		a.reaper = &uploader.Reaper{
 			Ledger: a.spool, Changed: a.spool.Subscribe(), CentralConfigured: a.cfg.Central.URL != "", KeepFor: a.cfg.Retention.KeepFor, Log: a.log, Now: a.now,

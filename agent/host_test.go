@@ -46,6 +46,7 @@ type host struct {
 	t       *testing.T
 	dir     string
 	cameras []string // ids
+	segment string   // duration
 	hub     *rtsptest.Hub
 	silence context.CancelFunc
 	store   *s3test.Server
@@ -60,7 +61,7 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
-	h := &host{t: t, dir: t.TempDir(), cameras: []string{"6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "7c9e6679-7425-40de-944b-e07fc1f90ae7"}}
+	h := &host{t: t, dir: t.TempDir(), segment: "5s", cameras: []string{"6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "7c9e6679-7425-40de-944b-e07fc1f90ae7"}}
 	h.store = s3test.Run(t, false, hostBucket)
 	h.objects = s3.New(s3.Options{
 		Region: s3test.Region, BaseEndpoint: &h.store.Endpoint, UsePathStyle: true,
@@ -121,7 +122,7 @@ url = "http://%s"
 token = "test"
 client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
 [segment]
-duration = "5s"
+duration = %q
 [s3]
 bucket = %q
 region = %q
@@ -131,7 +132,7 @@ access_key_id = %q
 secret_access_key = %q
 [status]
 listen = %q
-%s`, h.data(), h.toRows.address, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey, h.status, &cameras)
+%s`, h.data(), h.toRows.address, h.segment, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey, h.status, &cameras)
 	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -252,6 +253,7 @@ type line struct {
 	mu    sync.Mutex
 	cut   bool
 	delay time.Duration // before each connection, up to
+	up    int64         // bytes
 	open  map[net.Conn]bool
 }
 
@@ -290,6 +292,13 @@ func (l *line) set(cut bool) {
 			c.Close()
 		}
 	}
+}
+
+// sent is how many bytes have gone up.
+func (l *line) sent() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
 }
 
 // slow makes the line take up to d longer for each answer.
@@ -333,6 +342,9 @@ func (l *line) copy(to, from net.Conn, answer bool) {
 		if n > 0 {
 			l.mu.Lock()
 			delay := l.delay
+			if !answer {
+				l.up += int64(n)
+			}
 			l.mu.Unlock()
 			if answer && delay > 0 {
 				time.Sleep(rand.N(delay))

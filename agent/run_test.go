@@ -139,6 +139,66 @@ func TestRecordingNeedsOnlyCameraAndDisk(t *testing.T) {
 	h.account(2)
 }
 
+// Parts are in the store while their segment is recorded, and are not sent again
+// after a crash: only the segments' ends and their fronts are.
+func TestUploadsWhileItRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	h := newHost(t)
+	h.segment = "1h"
+	h.configure()
+	h.start()
+	const partSize = 5 << 20
+	h.until(60*time.Second, func() string {
+		for _, id := range h.cameras {
+			if n := h.partsOf(id); n < 2 {
+				return fmt.Sprintf("two parts of camera %s in the store, there are %d", id, n)
+			}
+		}
+		return ""
+	})
+	time.Sleep(time.Second) // for the ledger to learn of the parts
+	h.kill()
+	h.silence()
+	h.start()
+	h.until(30*time.Second, h.backlog)
+	h.stop()
+	h.account(0)
+	const talk = 128 << 10 // what else is said to a store
+	objects, most := int64(0), int64(talk)
+	for _, r := range h.central.Recordings() {
+		objects += r.FileSize
+		most += r.FileSize
+		if r.FileSize > partSize {
+			most += partSize // its front goes twice
+		}
+	}
+	if sent := h.toStore.sent(); sent > most || objects < 4*partSize {
+		t.Errorf("%d bytes went to the store for objects of %d bytes, want at most %d", sent, objects, most)
+	} else {
+		t.Logf("%d bytes went to the store for objects of %d bytes", sent, objects)
+	}
+}
+
+// partsOf counts the parts of a camera's open uploads.
+func (h *host) partsOf(camera string) (n int) {
+	h.t.Helper()
+	prefix := "recordings/" + camera + "/"
+	uploads, err := h.objects.ListMultipartUploads(h.t.Context(), &s3.ListMultipartUploadsInput{Bucket: aws.String(hostBucket), Prefix: &prefix})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, u := range uploads.Uploads {
+		parts, err := h.objects.ListParts(h.t.Context(), &s3.ListPartsInput{Bucket: aws.String(hostBucket), Key: u.Key, UploadId: u.UploadId})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		n += len(parts.Parts)
+	}
+	return n
+}
+
 // account compares store, central and ledger when everything has drained.
 // ambiguous is how many register calls may have lost their answers.
 func (h *host) account(ambiguous int) {

@@ -18,6 +18,7 @@ import (
 type Spool interface {
 	Create(seg spool.Segment) (*os.File, error)
 	Begun(ctx context.Context, seg spool.Segment) error
+	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
@@ -132,6 +133,10 @@ func (d *disk) syncNow(seg *segment) {
 	seg.open.synced = d.now()
 	if err := seg.open.writer.Sync(); err != nil {
 		d.outage.Failed(err.Error(), "look at the disk: it does not take what is written")
+		return
+	}
+	if seg.open.begun {
+		d.spool.Grown(seg.ID, seg.open.writer.Watermark())
 	}
 }
 

@@ -13,9 +13,22 @@ import (
 type resume struct {
 	ledger               Ledger
 	segment, destination string
+	gate                 *gate
+	lane                 lane
 
 	mu   sync.Mutex
 	open *spool.Upload
+}
+
+func (u *Uploader) resume(job spool.Job, l lane) *resume {
+	return &resume{
+		ledger: u.opts.Ledger, destination: u.opts.Destination, segment: job.Segment.ID, open: job.Delivery.Upload, gate: u.gate, lane: l,
+	}
+}
+
+// Turn waits at the gate.
+func (r *resume) Turn(ctx context.Context, size int64) (done func(), err error) {
+	return r.gate.enter(ctx, r.lane, size)
 }
 
 // Open returns a copy of what is known.

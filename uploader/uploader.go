@@ -1,5 +1,5 @@
-// Package uploader brings finished segments to a destination, has it confirm
-// them, and deletes the local files that are safe. Rows of the ledger enter,
+// Package uploader brings segments to a destination, part by part while they are
+// recorded, has it confirm them, and deletes the local files that are safe. Rows of the ledger enter,
 // objects and transitions of the ledger leave. It knows nothing of cameras.
 package uploader
 
@@ -23,7 +23,9 @@ import (
 
 // Ledger is what uploading needs of the spool.
 type Ledger interface {
-	DueDeliveries(ctx context.Context, destination string, now time.Time, limit int) ([]spool.Job, error)
+	DueDeliveries(ctx context.Context, q spool.Due) ([]spool.Job, error)
+	LiveDelivery(ctx context.Context, segmentID, destination string) (*spool.Job, error)
+	Growing() []spool.Growth
 	UploadOpened(ctx context.Context, segmentID, destination string, u spool.Upload) error
 	PartSent(ctx context.Context, segmentID, destination string, p spool.UploadPart) error
 	UploadAbandoned(ctx context.Context, segmentID, destination string) error
@@ -39,6 +41,9 @@ type Ledger interface {
 // Store is a destination.
 type Store interface {
 	Upload(ctx context.Context, o s3.Object, r s3.Resume) error
+	SendPart(ctx context.Context, o s3.Object, number int, r s3.Resume) error
+	Check(ctx context.Context, o s3.Object, r s3.Resume) error
+	PartSize() int64
 	Verify(ctx context.Context, o s3.Object, sent *spool.Upload) (by string, err error)
 	String() string
 }
@@ -47,9 +52,11 @@ type Store interface {
 type Options struct {
 	Ledger      Ledger
 	Changed     <-chan struct{} // a hint that there may be something to do
+	Grown       <-chan struct{} // a hint that open segments have grown; nil: send finished segments only
 	Store       Store
 	Destination string        // its name in the ledger
-	Concurrency int           // segments at once
+	Parallel    int           // bodies that are sent at once
+	Backlog     float64       // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
 	Grace       time.Duration // what uploads in flight get when the agent stops
 	Log         zerolog.Logger
 	Now         func() time.Time
@@ -61,10 +68,15 @@ type Uploader struct {
 	log    zerolog.Logger
 	outage *outage.Outage
 	pause  *backoff.ExponentialBackOff
+	gate   *gate
+
+	live   map[string]*live // by segment; nil for one that is not to go here
+	behind bool             // older footage waits
 
 	mu       sync.Mutex
 	inFlight map[string]bool
-	until    time.Time // the destination is not tried before; zero while it works
+	busy     [lanes]int // of inFlight
+	until    time.Time  // the destination is not tried before; zero while it works
 	status   Status
 }
 
@@ -90,6 +102,7 @@ const (
 	longestPause = time.Minute
 	firstDefer   = 5 * time.Second
 	longestDefer = 10 * time.Minute
+	newestFor    = 10 * time.Minute // after its end a segment is backlog
 )
 
 // New prepares an uploader.
@@ -98,7 +111,8 @@ func New(o Options) *Uploader {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
-		opts: o, log: log, pause: pause, inFlight: map[string]bool{},
+		opts: o, log: log, pause: pause, gate: newGate(o.Parallel, o.Backlog),
+		live: map[string]*live{}, inFlight: map[string]bool{},
 		outage: outage.New(log, "upload fails", o.Now),
 		status: Status{Name: o.Destination, Location: o.Store.String()},
 	}
@@ -113,6 +127,19 @@ func (u *Uploader) Status() Status {
 	return s
 }
 
+// flight is what is being sent.
+type flight struct {
+	sync.WaitGroup
+	done chan struct{} // one slot: something has landed
+}
+
+func (f *flight) landed() {
+	select {
+	case f.done <- struct{}{}:
+	default:
+	}
+}
+
 // Run uploads until ctx ends; uploads in flight then get their grace. What is
 // left stays in the ledger.
 func (u *Uploader) Run(ctx context.Context) error {
@@ -121,87 +148,106 @@ func (u *Uploader) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(u.opts.Grace, cancel) })
 	defer stop()
 
-	var flying sync.WaitGroup
-	defer flying.Wait()
-	done := make(chan struct{}, u.opts.Concurrency)
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		retry, err := u.launch(ctx, uploads, &flying, done)
-		if err != nil && ctx.Err() == nil {
-			u.log.Error().Err(err).Msg("the ledger could not be read; trying again")
-		}
-		var again <-chan time.Time
-		if retry > 0 {
-			timer := time.NewTimer(retry)
-			defer timer.Stop()
-			again = timer.C
-		}
+	f := &flight{done: make(chan struct{}, 1)}
+	defer f.Wait()
+	again := time.NewTimer(lookEvery)
+	defer again.Stop()
+	for look := true; ctx.Err() == nil; {
+		again.Reset(u.launch(ctx, uploads, f, look))
+		look = true
 		select {
 		case <-ctx.Done():
 		case <-u.opts.Changed:
-		case <-done:
-		case <-tick.C:
-		case <-again:
+		case <-u.opts.Grown:
+			look = false // nothing has changed in the ledger
+		case <-f.done:
+		case <-again.C:
 		}
 	}
 	return nil
 }
 
-// launch starts as many uploads as there is room for. While the destination
-// fails, one at a time probes it; retry is how long that has to wait.
-func (u *Uploader) launch(ctx, uploads context.Context, flying *sync.WaitGroup, done chan<- struct{}) (retry time.Duration, err error) {
+// launch starts as many uploads as there is room for, and says when to look again
+// at the latest. While the destination fails, one at a time probes it.
+func (u *Uploader) launch(ctx, uploads context.Context, f *flight, look bool) (again time.Duration) {
 	u.mu.Lock()
-	slots, busy, until := u.opts.Concurrency, len(u.inFlight), u.until
+	until := u.until
 	u.mu.Unlock()
-	if !until.IsZero() {
-		slots = 1
-		if wait := until.Sub(u.opts.Now()); wait > 0 {
-			return wait, nil
+	if wait := until.Sub(u.opts.Now()); !until.IsZero() && wait > 0 {
+		return min(wait, lookEvery)
+	}
+	if look {
+		if err := u.launchDue(ctx, uploads, f); err != nil && ctx.Err() == nil {
+			u.log.Error().Err(err).Msg("the ledger could not be read; trying again")
 		}
 	}
-	if busy >= slots {
-		return 0, nil
+	if u.opts.Grown != nil {
+		u.launchLive(ctx, uploads, f)
 	}
-	jobs, err := u.opts.Ledger.DueDeliveries(ctx, u.opts.Destination, u.opts.Now(), slots+busy)
-	if err != nil {
-		return 0, err
-	}
-	for _, job := range jobs {
-		if !u.claim(job.Segment.ID, slots) {
-			continue
-		}
-		flying.Go(func() {
-			u.deliver(uploads, job)
-			u.release(job.Segment.ID)
-			select {
-			case done <- struct{}{}:
-			default:
-			}
-		})
-	}
-	return 0, nil
+	return lookEvery
 }
 
-func (u *Uploader) claim(id string, slots int) bool {
+// launchDue starts uploads of finished segments: the newest lane first, either
+// lane oldest first.
+func (u *Uploader) launchDue(ctx, uploads context.Context, f *flight) error {
+	now := u.opts.Now()
+	border := now.Add(-newestFor)
+	due := spool.Due{Destination: u.opts.Destination, Now: now, Limit: 2 * u.opts.Parallel}
+	for l := newest; l < lanes; l++ {
+		due.EndedFrom, due.EndedBefore = border, time.Time{}
+		if l == backlog {
+			due.EndedFrom, due.EndedBefore = time.Time{}, border
+		}
+		jobs, err := u.opts.Ledger.DueDeliveries(ctx, due)
+		if err != nil {
+			return err
+		}
+		if l == backlog {
+			u.behind = len(jobs) > 0
+		}
+		for _, job := range jobs {
+			if !u.claim(job.Segment.ID, l) {
+				continue
+			}
+			f.Go(func() {
+				u.deliver(uploads, job, l)
+				u.release(job.Segment.ID, l)
+				f.landed()
+			})
+		}
+	}
+	return nil
+}
+
+// claim takes a segment for one goroutine, if there is room in its lane. While
+// the destination fails there is room for one.
+func (u *Uploader) claim(id string, l lane) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.inFlight[id] || len(u.inFlight) >= slots {
+	if u.inFlight[id] || u.busy[l] >= u.opts.Parallel || !u.until.IsZero() && len(u.inFlight) > 0 {
 		return false
 	}
 	u.inFlight[id] = true
+	u.busy[l]++
 	return true
 }
 
-func (u *Uploader) release(id string) {
+func (u *Uploader) release(id string, l lane) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.inFlight, id)
+	u.busy[l]--
+}
+
+func (u *Uploader) flying(id string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.inFlight[id]
 }
 
 // deliver brings one segment as far as it comes.
-func (u *Uploader) deliver(ctx context.Context, job spool.Job) {
-	err := u.step(ctx, job)
+func (u *Uploader) deliver(ctx context.Context, job spool.Job, l lane) {
+	err := u.step(ctx, job, l)
 	switch {
 	case err == nil:
 		u.succeeded()
@@ -216,7 +262,7 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job) {
 
 // step is the table of states: what is pending is sent, what is stored is
 // verified. A crash after any of these verbs goes on with the next.
-func (u *Uploader) step(ctx context.Context, job spool.Job) error {
+func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 	f, err := u.opts.Ledger.Open(job.Segment)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errFileMissing, err)
@@ -226,20 +272,18 @@ func (u *Uploader) step(ctx context.Context, job spool.Job) error {
 	}
 	defer f.Close()
 	seg, dest := job.Segment, u.opts.Destination
-	object := s3.Object{
-		Key: job.Delivery.Key, Size: seg.Size, Checksum: seg.Checksum, Segment: seg.ID, Metadata: metadata(seg), Body: f,
-	}
+	o := object(job, f)
 	began := u.opts.Now()
-	r := &resume{ledger: u.opts.Ledger, destination: dest, segment: seg.ID, open: job.Delivery.Upload}
+	r := u.resume(job, l)
 	if job.Delivery.State == spool.Pending {
-		if err := u.opts.Store.Upload(ctx, object, r); err != nil {
+		if err := u.opts.Store.Upload(ctx, o, r); err != nil {
 			return err
 		}
 		if err := u.opts.Ledger.Stored(ctx, seg.ID, dest); err != nil {
 			return err
 		}
 	}
-	by, err := u.opts.Store.Verify(ctx, object, r.Open())
+	by, err := u.opts.Store.Verify(ctx, o, r.Open())
 	if err != nil {
 		return err
 	}
@@ -251,14 +295,27 @@ func (u *Uploader) step(ctx context.Context, job spool.Job) error {
 	return nil
 }
 
+func object(job spool.Job, body *os.File) s3.Object {
+	seg := job.Segment
+	return s3.Object{
+		Key: job.Delivery.Key, Size: seg.Size, Checksum: seg.Checksum, Segment: seg.ID, Metadata: metadata(seg), Body: body,
+	}
+}
+
+// metadata is fixed when an upload is opened: that of a segment that is still
+// being recorded has no end.
 func metadata(seg spool.Segment) map[string]string {
-	return map[string]string{
+	const stamp = "2006-01-02T15:04:05.000000Z"
+	m := map[string]string{
 		"client":      seg.ClientName,
 		"camera-id":   seg.CameraID,
 		"camera-name": seg.CameraName,
-		"start":       seg.Start.UTC().Format("2006-01-02T15:04:05.000000Z"),
-		"end":         seg.End.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		"start":       seg.Start.UTC().Format(stamp),
 	}
+	if !seg.End.IsZero() {
+		m["end"] = seg.End.UTC().Format(stamp)
+	}
+	return m
 }
 
 func (u *Uploader) succeeded() {
@@ -275,11 +332,28 @@ func (u *Uploader) succeeded() {
 // either case the segment gives way to others, so that one that only looks like
 // an outage of its destination does not hold them up.
 func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
+	fault, wait := u.fault(err, job.Delivery.Attempts)
+	if fault.Damaged {
+		u.rehash(ctx, job.Segment)
+	}
+	note := u.opts.Ledger.DeliveryDeferred
+	if fault.Again {
+		note = u.opts.Ledger.DeliveryRejected
+	}
+	if err := note(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, u.opts.Now().Add(wait)); err != nil {
+		u.log.Error().Err(err).Str("segment", job.Segment.ID).Msg("a failed upload could not be noted")
+	}
+}
+
+// fault tells of a failure, and says for how long the segment that met it has to
+// wait after so many attempts.
+func (u *Uploader) fault(err error, attempts int) (s3.Fault, time.Duration) {
 	fault := s3.Classify(err)
 	now := u.opts.Now()
 	u.outage.Failed(fault.Cause, fault.Remedy)
-	wait := deferral(job.Delivery.Attempts)
+	wait := deferral(attempts)
 	u.mu.Lock()
+	defer u.mu.Unlock()
 	u.status.LastError, u.status.Remedy = fault.Cause, fault.Remedy
 	if u.status.Since.IsZero() {
 		u.status.Since = now
@@ -289,17 +363,7 @@ func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 		u.until = now.Add(u.pause.NextBackOff())
 		wait = min(wait, longestPause) // once the destination is back, none is to wait for long
 	}
-	u.mu.Unlock()
-	if fault.Damaged {
-		u.rehash(ctx, job.Segment)
-	}
-	note := u.opts.Ledger.DeliveryDeferred
-	if fault.Again {
-		note = u.opts.Ledger.DeliveryRejected
-	}
-	if err := note(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, now.Add(wait)); err != nil {
-		u.log.Error().Err(err).Str("segment", job.Segment.ID).Msg("a failed upload could not be noted")
-	}
+	return fault, wait
 }
 
 // deferral grows from 5 s to 10 min with the attempts, jittered by a third.

@@ -30,12 +30,44 @@ type shelf struct {
 	mu     sync.Mutex
 	upload func(ctx context.Context, segment string) error // nil: accept
 	verify func(segment string) error
+	part   func(ctx context.Context, segment string, number int) error
+	parts  []string
 	tried  []string
 	stored []string
 	looked []string
 }
 
 func (s *shelf) String() string { return "s3://shelf" }
+
+func (s *shelf) PartSize() int64 { return 5 << 20 }
+
+func (s *shelf) Check(context.Context, s3.Object, s3.Resume) error { return nil }
+
+// SendPart accepts a part, with an upload for it.
+func (s *shelf) SendPart(ctx context.Context, o s3.Object, number int, r s3.Resume) error {
+	done, err := r.Turn(ctx, s.PartSize())
+	if err != nil {
+		return err
+	}
+	defer done()
+	s.mu.Lock()
+	f := s.part
+	s.mu.Unlock()
+	if f != nil {
+		if err := f(ctx, o.Segment, number); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.parts = append(s.parts, fmt.Sprintf("%s/%d", o.Segment, number))
+	s.mu.Unlock()
+	if r.Open() == nil {
+		if err := r.Opened(ctx, spool.Upload{ID: "upload-" + o.Segment, PartSize: s.PartSize()}); err != nil {
+			return err
+		}
+	}
+	return r.PartSent(ctx, spool.UploadPart{Number: number, Size: s.PartSize()})
+}
 
 func (s *shelf) Upload(ctx context.Context, o s3.Object, _ s3.Resume) error {
 	s.mu.Lock()
@@ -132,7 +164,7 @@ func (s *storage) must(err error) {
 
 func (s *storage) run() {
 	s.uploader = New(Options{
-		Ledger: s.spool, Changed: s.spool.Subscribe(), Store: s.shelf, Destination: "primary", Concurrency: 2, Grace: 10 * time.Second,
+		Ledger: s.spool, Changed: s.spool.Subscribe(), Grown: s.spool.SubscribeGrowth(), Store: s.shelf, Destination: "primary", Parallel: 2, Backlog: 0.25, Grace: 10 * time.Second,
 		Log: zerolog.New(zerolog.SyncWriter(&s.log)), Now: time.Now,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

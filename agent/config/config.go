@@ -25,6 +25,7 @@ type Config struct {
 	Cameras   []Camera
 	Segment   Segment
 	S3        S3
+	Upload    Upload
 	Retention Retention
 	Status    Status
 	Log       Log
@@ -72,9 +73,15 @@ type S3 struct {
 	SessionToken    Secret
 	Key             string // template, see RenderKey
 	PartSize        int64  // bytes
-	Concurrency     int    // segments at once
+	Live            bool   // parts are sent while the segment is recorded
 	Checksum        string // auto, when_required
 	CAFile          string
+}
+
+// Upload is [upload]: how all destinations share the uplink.
+type Upload struct {
+	Parallel     int // bodies sent at once, for each destination
+	BacklogShare int // percent of the bytes, while newer footage waits as well
 }
 
 // Retention is [retention].
@@ -190,6 +197,7 @@ func (p *parser) config(root map[string]any) *Config {
 	p.cameras(p.sections(root, "camera"), c)
 	p.segment(p.section(root, "segment"), c)
 	p.s3(p.section(root, "s3"), c)
+	p.upload(p.section(root, "upload"), c)
 	p.retention(p.section(root, "retention"), c)
 	p.status(p.section(root, "status"), c)
 	p.log(p.section(root, "log"), c)

@@ -131,7 +131,7 @@ func (p *parser) s3(s *section, c *Config) {
 		PathStyle:   s.flag("path_style", false),
 		AccessKeyID: s.secret("access_key_id"), SecretAccessKey: s.secret("secret_access_key"), SessionToken: s.secret("session_token"),
 		Key:      s.text("key", DefaultKey),
-		PartSize: s.size("part_size", 5<<20, 5<<20, 5<<30), Concurrency: s.count("concurrency", 2, 1, 16),
+		PartSize: s.size("part_size", 5<<20, 5<<20, 5<<30), Live: s.flag("live", true),
 		Checksum: s.choice("checksum", "auto", "when_required"), CAFile: s.text("ca_file", ""),
 	}
 	s.done()
@@ -149,6 +149,11 @@ func (p *parser) s3(s *section, c *Config) {
 	if wrong, instead := checkKey(c.S3.Key); wrong != "" {
 		s.problem("key", wrong, instead)
 	}
+}
+
+func (p *parser) upload(s *section, c *Config) {
+	c.Upload = Upload{Parallel: s.count("parallel", 4, 1, 64), BacklogShare: s.count("backlog_share", 25, 0, 90)}
+	s.done()
 }
 
 func (p *parser) retention(s *section, c *Config) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -51,16 +52,50 @@ func (r *deliveryRow) delivery() Delivery {
 	return d
 }
 
+// Due asks for deliveries to a destination that can be made now.
+type Due struct {
+	Destination string
+	Now         time.Time // deliveries that are deferred until later are left out
+	EndedFrom   time.Time // segments that ended before are left out
+	EndedBefore time.Time // segments that ended then or later are left out; zero: none
+	Limit       int
+}
+
 // DueDeliveries lists finished segments that are not yet verified at a
-// destination and may be tried at now, oldest first.
-func (s *Spool) DueDeliveries(ctx context.Context, destination string, now time.Time, limit int) ([]Job, error) {
-	jobs, err := s.dueJobs(ctx, destination, now, limit)
+// destination, oldest first.
+func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
+	before := int64(math.MaxInt64)
+	if !q.EndedBefore.IsZero() {
+		before = micros(q.EndedBefore)
+	}
+	jobs, err := s.jobs(ctx, `WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished'
+		AND next_us <= ? AND end_us >= ? AND end_us < ? ORDER BY start_us LIMIT ?`,
+		q.Destination, micros(q.Now), micros(q.EndedFrom), before, q.Limit)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: due deliveries to %s: %w", destination, err)
+		return nil, fmt.Errorf("ledger: due deliveries to %s: %w", q.Destination, err)
+	}
+	return jobs, nil
+}
+
+// LiveDelivery is the delivery of a segment that is being recorded; nil when the
+// segment is not, or is not to go to the destination.
+func (s *Spool) LiveDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
+	jobs, err := s.jobs(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state = 'pending' AND segments.state = 'recording'`,
+		segmentID, destination)
+	if err != nil || len(jobs) == 0 {
+		return nil, err
+	}
+	return &jobs[0], nil
+}
+
+func (s *Spool) jobs(ctx context.Context, where string, args ...any) ([]Job, error) {
+	jobs, err := s.queryJobs(ctx, where, args...)
+	if err != nil {
+		return nil, err
 	}
 	for i := range jobs {
 		if up := jobs[i].Delivery.Upload; up != nil {
-			if up.Parts, err = s.uploadParts(ctx, jobs[i].Segment.ID, destination); err != nil {
+			if up.Parts, err = s.uploadParts(ctx, jobs[i].Segment.ID, jobs[i].Delivery.Destination); err != nil {
 				return nil, fmt.Errorf("ledger: parts of %s: %w", jobs[i].Segment.ID, err)
 			}
 		}
@@ -68,11 +103,9 @@ func (s *Spool) DueDeliveries(ctx context.Context, destination string, now time.
 	return jobs, nil
 }
 
-func (s *Spool) dueJobs(ctx context.Context, destination string, now time.Time, limit int) ([]Job, error) {
+func (s *Spool) queryJobs(ctx context.Context, where string, args ...any) ([]Job, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+segmentColumns+", "+deliveryColumns+`
-		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
-		WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished' AND next_us <= ?
-		ORDER BY start_us LIMIT ?`, destination, micros(now), limit)
+		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id `+where, args...)
 	if err != nil {
 		return nil, err
 	}

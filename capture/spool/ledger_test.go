@@ -23,7 +23,7 @@ func TestDeliveryFromPendingToDeleted(t *testing.T) {
 	recording := begin(t, s, "gate", epoch.Add(2*time.Minute))
 	must(t, s.Begun(ctx, recording.Segment))
 
-	jobs, err := s.DueDeliveries(ctx, "primary", epoch, 10)
+	jobs, err := s.DueDeliveries(ctx, Due{Destination: "primary", Now: epoch, Limit: 10})
 	if err != nil || len(jobs) != 2 || jobs[0].Segment.ID != older.ID || jobs[1].Segment.ID != newer.ID {
 		t.Fatalf("due: %+v, %v", jobs, err)
 	}
@@ -36,14 +36,14 @@ func TestDeliveryFromPendingToDeleted(t *testing.T) {
 	must(t, s.UploadOpened(ctx, older.ID, "primary", up))
 	must(t, s.PartSent(ctx, older.ID, "primary", part))
 	must(t, s.PartSent(ctx, older.ID, "primary", part)) // sent again: replaced
-	jobs, err = s.DueDeliveries(ctx, "primary", epoch, 1)
+	jobs, err = s.DueDeliveries(ctx, Due{Destination: "primary", Now: epoch, Limit: 1})
 	must(t, err)
 	if got := jobs[0].Delivery.Upload; got == nil || got.ID != up.ID || got.PartSize != up.PartSize || !slices.Equal(got.Parts, []UploadPart{part}) {
 		t.Errorf("open upload: %+v", got)
 	}
 
 	must(t, s.DeliveryDeferred(ctx, older.ID, "primary", "the store is busy", epoch.Add(time.Minute)))
-	if jobs, err = s.DueDeliveries(ctx, "primary", epoch, 10); err != nil || len(jobs) != 1 || jobs[0].Segment.ID != newer.ID {
+	if jobs, err = s.DueDeliveries(ctx, Due{Destination: "primary", Now: epoch, Limit: 10}); err != nil || len(jobs) != 1 || jobs[0].Segment.ID != newer.ID {
 		t.Errorf("due while the older one waits: %+v, %v", jobs, err)
 	}
 
@@ -101,7 +101,7 @@ func TestDestinationAddedLaterGetsTheBacklog(t *testing.T) {
 	must(t, err)
 	rec := finished(t, s, "gate", epoch, 1)
 	s, _ = reopen(t, s)
-	jobs, err := s.DueDeliveries(t.Context(), "primary", epoch, 10)
+	jobs, err := s.DueDeliveries(t.Context(), Due{Destination: "primary", Now: epoch, Limit: 10})
 	if err != nil || len(jobs) != 1 || jobs[0].Segment.ID != rec.ID {
 		t.Errorf("due: %+v, %v", jobs, err)
 	}

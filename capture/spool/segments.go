@@ -59,6 +59,7 @@ func (s *Spool) plan(ctx context.Context, tx *sql.Tx, seg Segment) error {
 // media's duration.
 func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error {
 	defer s.changed()
+	defer s.settled(id)
 	return s.ledger.one(ctx, "finished", id, `UPDATE segments SET state = 'finished', end_us = ?, duration_us = ?,
 		size = ?, checksum = ?, video_codec = ?, audio_codec = ?, width = ?, height = ?, frame_rate = ?, frames = ?
 		WHERE id = ? AND state = 'recording'`,
@@ -76,6 +77,7 @@ func (s *Spool) empty(ctx context.Context, id string) error {
 // it. It is reported, not looked for again.
 func (s *Spool) FileMissing(ctx context.Context, id string) error {
 	defer s.changed()
+	defer s.settled(id)
 	return s.ledger.one(ctx, "file missing", id,
 		`UPDATE segments SET state = 'missing' WHERE id = ? AND state IN ('recording','finished')`, id)
 }

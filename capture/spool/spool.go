@@ -45,8 +45,10 @@ type Spool struct {
 	lock   *flock.Flock
 	ledger *ledger
 
-	mu   sync.Mutex
-	subs []chan struct{}
+	mu         sync.Mutex
+	subs       []chan struct{}
+	growing    map[string]int64 // watermarks, by segment
+	growthSubs []chan struct{}
 }
 
 // ErrLocked says that another agent runs on the data directory.
@@ -66,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if !held {
 		return nil, fmt.Errorf("%w (%s): stop it first, or give this one a data_dir of its own", ErrLocked, o.Dir)
 	}
-	s := &Spool{opts: o, lock: lock}
+	s := &Spool{opts: o, lock: lock, growing: map[string]int64{}}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
 		err = s.bind(ctx)
 	}
@@ -119,8 +121,13 @@ func (s *Spool) Subscribe() <-chan struct{} {
 
 func (s *Spool) changed() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, c := range s.subs {
+	subs := s.subs
+	s.mu.Unlock()
+	hint(subs)
+}
+
+func hint(subs []chan struct{}) {
+	for _, c := range subs {
 		select {
 		case c <- struct{}{}:
 		default:

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
@@ -16,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/minio/crc64nvme"
+	"golang.org/x/sync/errgroup"
 
 	"recording-agent/capture/spool"
 )
@@ -33,9 +36,6 @@ type resuming struct {
 // CreateMultipartUpload answers with the upload that is open already, if there
 // is one.
 func (d *resuming) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
-	if err := d.forgetGone(ctx); err != nil {
-		return nil, err
-	}
 	if open := d.resume.Open(); open != nil {
 		return &s3.CreateMultipartUploadOutput{Bucket: in.Bucket, Key: in.Key, UploadId: aws.String(open.ID)}, nil
 	}
@@ -74,7 +74,9 @@ func (d *resuming) forgetGone(ctx context.Context) error {
 }
 
 // UploadPart answers with the part that is there already, when these are the
-// bytes that it was made of.
+// bytes that it was made of. The first part goes last: it holds the tables of the
+// whole file, and what the store has of a file whose host is lost has to be
+// readable without its end.
 func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
 	body, ok := in.Body.(io.ReadSeeker)
 	if !ok {
@@ -84,16 +86,30 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	if open == nil {
 		return nil, errors.New("a part of an upload that is not open")
 	}
+	number := int(aws.ToInt32(in.PartNumber))
+	if number == 1 {
+		if err := d.sendRest(ctx); err != nil {
+			return nil, err
+		}
+		open = d.resume.Open()
+	}
+	known := find(open.Parts, number)
+	if known != nil && d.unchanged(open, known) {
+		return d.answer(open, *known), nil
+	}
 	part, err := measure(body, open.Algorithm)
 	if err != nil {
 		return nil, err
 	}
-	part.Number = int(aws.ToInt32(in.PartNumber))
-	for _, known := range open.Parts {
-		if known.Number == part.Number && known.Size == part.Size && known.Checksum == part.Checksum {
-			return d.answer(open, known), nil
-		}
+	part.Number = number
+	if known != nil && known.Size == part.Size && known.Checksum == part.Checksum {
+		return d.answer(open, *known), nil
 	}
+	done, err := d.resume.Turn(ctx, part.Size)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
 	in.ChecksumAlgorithm = ""
 	if open.Algorithm == algorithm {
 		in.ChecksumCRC64NVME = aws.String(part.Checksum)
@@ -108,6 +124,64 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 		return nil, err
 	}
 	return d.answer(open, part), nil
+}
+
+func find(parts []spool.UploadPart, number int) *spool.UploadPart {
+	for i := range parts {
+		if parts[i].Number == number {
+			return &parts[i]
+		}
+	}
+	return nil
+}
+
+// unchanged says that a part need not be read to know that the store has it: a
+// file grows at its end and changes in its front alone. Where the store checks
+// the whole object at the end, that is proved there; elsewhere it is read.
+func (d *resuming) unchanged(open *spool.Upload, known *spool.UploadPart) bool {
+	return known.Number > 1 && open.Algorithm == algorithm && known.Size == d.sizeOf(known.Number)
+}
+
+func (d *resuming) sizeOf(number int) int64 {
+	return min(d.partSize, d.object.Size-int64(number-1)*d.partSize)
+}
+
+// sendRest sends what is missing behind the first part. After a failure no other
+// part is begun; those under way are not wasted.
+func (d *resuming) sendRest(ctx context.Context) error {
+	last := int((d.object.Size + d.partSize - 1) / d.partSize)
+	open := d.resume.Open()
+	var rest errgroup.Group
+	var failed atomic.Bool
+	rest.SetLimit(partsAtOnce)
+	for n := 2; n <= last; n++ {
+		if known := find(open.Parts, n); known != nil && d.unchanged(open, known) {
+			continue
+		}
+		rest.Go(func() error {
+			if failed.Load() {
+				return nil
+			}
+			err := d.sendPart(ctx, n, d.sizeOf(n))
+			if err != nil {
+				failed.Store(true)
+			}
+			return err
+		})
+	}
+	return rest.Wait()
+}
+
+// partsAtOnce is how many parts of one segment are sent at once; of all segments
+// together, Resume.Turn decides.
+const partsAtOnce = 2
+
+func (d *resuming) sendPart(ctx context.Context, number int, size int64) error {
+	_, err := d.UploadPart(ctx, &s3.UploadPartInput{
+		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(d.resume.Open().ID),
+		PartNumber: aws.Int32(int32(number)), Body: io.NewSectionReader(d.object.Body, int64(number-1)*d.partSize, size),
+	})
+	return err
 }
 
 func (d *resuming) answer(open *spool.Upload, p spool.UploadPart) *s3.UploadPartOutput {
@@ -170,19 +244,39 @@ func (d *resuming) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteM
 	}
 	h, headErr := d.store.head(ctx, d.object.Key)
 	if headErr != nil || h.segment != d.object.Segment || h.size != d.object.Size || h.checksum != "" && h.checksum != d.object.Checksum {
-		return nil, fmt.Errorf("complete the upload: %w", err)
+		err = fmt.Errorf("complete the upload: %w", err)
+		return nil, errors.Join(err, d.discard(ctx, err))
 	}
 	return &s3.CompleteMultipartUploadOutput{Bucket: in.Bucket, Key: in.Key}, nil
+}
+
+// discard gives up an upload whose parts can never become the object: the next
+// attempt begins with none. The file is still here.
+func (d *resuming) discard(ctx context.Context, reason error) error {
+	open := d.resume.Open()
+	var api smithy.APIError
+	if open == nil || !errors.As(reason, &api) || !slices.Contains([]string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidPart", "InvalidPartOrder", "NoSuchUpload"}, api.ErrorCode()) {
+		return nil
+	}
+	_, err := d.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID),
+	})
+	if err != nil && (!errors.As(err, &api) || api.ErrorCode() != "NoSuchUpload") {
+		return nil // it is tried again after the next failure
+	}
+	return d.resume.Abandoned(ctx)
 }
 
 // PutObject is how manager sends a file of at most one part. When an upload is
 // open for it, it becomes the only part of that.
 func (d *resuming) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
-	if err := d.forgetGone(ctx); err != nil {
-		return nil, err
-	}
 	open := d.resume.Open()
 	if open == nil {
+		done, err := d.resume.Turn(ctx, d.object.Size)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		if in.ChecksumCRC64NVME != nil {
 			opts = append(opts, d.unsigned)
 		}

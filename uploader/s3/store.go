@@ -101,46 +101,64 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Object is a finished segment on its way to a store.
+// Object is a segment on its way to a store. While it is still being recorded it
+// has neither size nor checksum.
 type Object struct {
 	Key      string
 	Size     int64
 	Checksum string // CRC64NVME of the whole file, base64, as in spool.Segment
 	Segment  string // id; also in the metadata
 	Metadata map[string]string
-	Body     io.ReadSeeker // an *os.File: it is read in place, part by part
+	Body     Body // an *os.File: it is read in place, part by part
+}
+
+// Body is a segment's file.
+type Body interface {
+	io.ReadSeeker
+	io.ReaderAt
 }
 
 // Resume is what is known of an object's multipart upload, and takes down what
-// becomes known. Opened and PartSent are durable when they return.
+// becomes known. Opened, PartSent and Abandoned are durable when they return.
 type Resume interface {
 	Open() *spool.Upload // the upload that is open; nil when none is
 	Opened(ctx context.Context, u spool.Upload) error
 	PartSent(ctx context.Context, p spool.UploadPart) error
 	Abandoned(ctx context.Context) error // the store does not know the upload any more
+	// Turn waits until a body of size bytes may be sent; done is called when it was.
+	Turn(ctx context.Context, size int64) (done func(), err error)
+}
+
+// PartSize is how large the parts of new uploads are, in bytes.
+func (s *Store) PartSize() int64 { return max(s.opts.PartSize, manager.MinUploadPartSize) }
+
+func (s *Store) resuming(o Object, r Resume) *resuming {
+	d := &resuming{store: s, object: o, resume: r, partSize: s.PartSize()}
+	if open := r.Open(); open != nil {
+		d.partSize = open.PartSize // it belongs to the upload, whatever the configuration says by now
+	}
+	return d
 }
 
 // Upload sends an object: what the store has acknowledged before is not sent
 // again. It is complete in the store when Upload returns nil.
 func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
-	d := &resuming{store: s, object: o, resume: r}
-	partSize := max(s.opts.PartSize, manager.MinUploadPartSize)
-	if open := r.Open(); open != nil {
-		partSize = open.PartSize // it belongs to the upload, whatever the configuration says by now
+	if err := s.Check(ctx, o, r); err != nil {
+		return err
 	}
-	if o.Size > partSize*maxParts {
-		return fmt.Errorf("segment of %d bytes does not fit into %d parts of %d bytes: raise s3.part_size or shorten segment.duration", o.Size, maxParts, partSize)
+	d := s.resuming(o, r)
+	if o.Size > d.partSize*maxParts {
+		return fmt.Errorf("segment of %d bytes does not fit into %d parts of %d bytes: raise s3.part_size or shorten segment.duration", o.Size, maxParts, d.partSize)
 	}
-	d.partSize = partSize
 	up := manager.NewUploader(d, func(u *manager.Uploader) {
-		u.PartSize = partSize
-		u.Concurrency = 2
+		u.PartSize = d.partSize
+		u.Concurrency = 1 // the first part, which is asked for first, waits until the others are there
 		u.LeavePartsOnError = true
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	})
 	in := &s3.PutObjectInput{
 		Bucket: aws.String(s.opts.Bucket), Key: aws.String(o.Key), Body: o.Body,
-		ContentType: aws.String("video/mp4"), Metadata: encodeMetadata(o.Metadata, o.Segment),
+		ContentType: aws.String(contentType), Metadata: encodeMetadata(o.Metadata, o.Segment),
 	}
 	if s.checksums() && o.Checksum != "" {
 		in.ChecksumCRC64NVME = aws.String(o.Checksum)
@@ -148,6 +166,30 @@ func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
 	_, err := up.Upload(ctx, in)
 	return err
 }
+
+// SendPart sends one whole part of a file that is still growing, and opens its
+// upload when none is open.
+func (s *Store) SendPart(ctx context.Context, o Object, number int, r Resume) error {
+	d := s.resuming(o, r)
+	if r.Open() == nil {
+		_, err := d.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
+			Bucket: aws.String(s.opts.Bucket), Key: aws.String(o.Key),
+			ContentType: aws.String(contentType), Metadata: encodeMetadata(o.Metadata, o.Segment),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return d.sendPart(ctx, number, d.partSize)
+}
+
+// Check asks the store for an upload of which only the ledger knows, and forgets
+// it when the store has.
+func (s *Store) Check(ctx context.Context, o Object, r Resume) error {
+	return s.resuming(o, r).forgetGone(ctx)
+}
+
+const contentType = "video/mp4"
 
 func (s *Store) checksums() bool { return s.opts.Checksum != ChecksumWhenRequired }
 

@@ -82,6 +82,8 @@ func (m *memory) Abandoned(context.Context) error {
 	return nil
 }
 
+func (m *memory) Turn(context.Context, int64) (func(), error) { return func() {}, nil }
+
 func checksumOf(data []byte) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(data)))
 }
@@ -423,5 +425,85 @@ func TestUploadDoesNotBufferParts(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 8<<20 {
 		t.Errorf("uploading 64 MiB allocated %d bytes", grown)
+	}
+}
+
+// A file that grows is sent part by part; when it is finished only its end and
+// its rewritten front go over the wire, the front last.
+func TestLivePartsAreSentOnce(t *testing.T) {
+	for _, checksum := range []Checksum{ChecksumAuto, ChecksumWhenRequired} {
+		t.Run(string(checksum), func(t *testing.T) {
+			c, endpoint := proxy(t, s3test.Run(t, false, bucket).Endpoint)
+			o := options(endpoint)
+			o.Checksum = checksum
+			s := newStore(t, o)
+			var numbers []string
+			c.set(func(op string, _ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+				if op == "part" {
+					c.mu.Lock()
+					numbers = append(numbers, r.URL.Query().Get("partNumber"))
+					c.mu.Unlock()
+				}
+				return false
+			})
+			obj, data := object(t, 23<<20) // five parts
+			growing := obj
+			growing.Size, growing.Checksum = 0, ""
+			m := &memory{}
+			for n := range 3 {
+				if err := s.SendPart(t.Context(), growing, n+1, m); err != nil {
+					t.Fatal(err)
+				}
+			}
+			copy(data, "another front")
+			if err := os.WriteFile(obj.Body.(*os.File).Name(), data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			obj.Checksum = checksumOf(data)
+			if err := s.Upload(t.Context(), obj, m); err != nil {
+				t.Fatal(err)
+			}
+			c.mu.Lock()
+			sent := strings.Join(numbers, " ")
+			c.mu.Unlock()
+			if (sent != "1 2 3 4 5 1" && sent != "1 2 3 5 4 1") || c.count("create") != 1 {
+				t.Errorf("parts sent: %s, in %d uploads", sent, c.count("create"))
+			}
+			if by, err := s.Verify(t.Context(), obj, m.Open()); err != nil || by != "size, crc64nvme" {
+				t.Errorf("verified by %q, %v", by, err)
+			}
+			if _, got := download(t, s, obj.Key); !bytes.Equal(got, data) {
+				t.Error("the stored bytes are not the file's")
+			}
+		})
+	}
+}
+
+// Parts that can never become the object are given up, and all is sent again.
+func TestDamagedPartsAreSentAgain(t *testing.T) {
+	c, endpoint := proxy(t, s3test.Run(t, false, bucket).Endpoint)
+	s := newStore(t, options(endpoint))
+	obj, data := object(t, 12<<20)
+	m := &memory{}
+	if err := s.SendPart(t.Context(), obj, 2, m); err != nil {
+		t.Fatal(err)
+	}
+	data[6<<20] ^= 1 // the second part was not what the segment is
+	if err := os.WriteFile(obj.Body.(*os.File).Name(), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	obj.Checksum = checksumOf(data)
+	err := s.Upload(t.Context(), obj, m)
+	if err == nil || m.Open() != nil || c.count("abort") != 1 {
+		t.Fatalf("after the store has refused the object: %v, upload %+v, %d aborts", err, m.Open(), c.count("abort"))
+	}
+	if _, err := obj.Body.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Upload(t.Context(), obj, m); err != nil {
+		t.Fatal(err)
+	}
+	if _, got := download(t, s, obj.Key); !bytes.Equal(got, data) {
+		t.Error("the stored bytes are not the file's")
 	}
 }

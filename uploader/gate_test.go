@@ -1,0 +1,73 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+)
+
+// Whoever waits for the gate gets a turn, newest first, and the backlog its share.
+func TestGateSharesTurns(t *testing.T) {
+	for _, share := range []float64{0, 0.25, 0.9} {
+		synctest.Test(t, func(t *testing.T) {
+			g := newGate(1, share)
+			hold, err := g.enter(t.Context(), backlog, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			const each = 100
+			var order []lane
+			for l := newest; l < lanes; l++ {
+				for range each {
+					go func() {
+						leave, err := g.enter(t.Context(), l, 1000)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						order = append(order, l) // one at a time
+						leave()
+					}()
+				}
+			}
+			synctest.Wait()
+			hold()
+			synctest.Wait()
+			if len(order) != 2*each {
+				t.Fatalf("%d of %d had their turn", len(order), 2*each)
+			}
+			behind := 0
+			for _, l := range order[:each] {
+				behind += int(l)
+			}
+			if got := float64(behind) / each; got < share-0.02 || got > share+0.02 {
+				t.Errorf("with a share of %.2f the backlog had %.2f of the turns", share, got)
+			}
+		})
+	}
+}
+
+func TestGateLetsAFewInAtOnce(t *testing.T) {
+	g := newGate(2, 0.25)
+	first, err := g.enter(t.Context(), newest, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.enter(t.Context(), backlog, 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := g.enter(ctx, newest, 1); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a third came in: %v", err)
+	}
+	first()
+	first() // twice is once
+	if _, err := g.enter(t.Context(), newest, 1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.enter(ctx, newest, 1); !errors.Is(err, context.Canceled) {
+		t.Fatalf("a turn was given away twice: %v", err)
+	}
+}
