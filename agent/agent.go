@@ -144,16 +144,17 @@ func (a *agent) buildCameras() error {
 
 func (a *agent) buildUploader(ctx context.Context) error {
 	c := a.cfg.S3
+	bandwidth := uploader.NewBandwidth(uploadLimits(a.cfg.Upload), a.now)
 	store, err := s3.New(ctx, s3.Options{
 		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.PathStyle, AccessKeyID: c.AccessKeyID.Reveal(),
-		SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), PartSize: c.PartSize, Checksum: s3.Checksum(c.Checksum), CAFile: c.CAFile,
+		SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), PartSize: c.PartSize, Checksum: s3.Checksum(c.Checksum), CAFile: c.CAFile, Throttle: bandwidth,
 	})
 	if err != nil {
 		return err
 	}
 	o := uploader.Options{
 		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Grace: uploadGrace, Log: a.log, Now: a.now,
-		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100,
+		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
 	}
 	if c.Live {
 		o.Grown = a.spool.SubscribeGrowth()
@@ -165,6 +166,16 @@ func (a *agent) buildUploader(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func uploadLimits(c config.Upload) uploader.Limits {
+	l := uploader.Limits{BytesPerSecond: c.MaxBandwidth}
+	for _, w := range c.Windows {
+		l.Windows = append(l.Windows, uploader.Window{
+			From: w.From, To: w.To, BytesPerSecond: w.MaxBandwidth, PauseBacklog: w.PauseBacklog, PauseLive: w.PauseLive,
+		})
+	}
+	return l
 }
 
 func (a *agent) buildCentral() {

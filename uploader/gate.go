@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
@@ -17,30 +18,40 @@ const (
 // gate lets bodies be sent, a few at once. The newest footage goes first; while
 // both lanes wait, the backlog gets its share of the bytes.
 type gate struct {
-	share float64 // of the backlog, 0 to less than 1
+	share  float64         // of the backlog, 0 to less than 1
+	paused func(lane) bool // may change with time: look then
 
 	mu      sync.Mutex
 	free    int
 	waiting [lanes][]*turn
 	credit  float64 // bytes that the backlog is owed
+	closed  bool
 }
 
 type turn struct {
 	size int64
-	mine chan struct{} // closed when it may be sent
+	mine chan error // receives once: nil when it may be sent
 }
 
-func newGate(parallel int, share float64) *gate { return &gate{free: parallel, share: share} }
+// errClosed: the agent stops, and what waits for a time of day waits in vain.
+var errClosed = errors.New("uploads are paused at this time of day")
+
+func newGate(parallel int, share float64, paused func(lane) bool) *gate {
+	return &gate{free: parallel, share: share, paused: paused}
+}
 
 // enter waits for a turn to send size bytes; leave ends it.
 func (g *gate) enter(ctx context.Context, l lane, size int64) (leave func(), err error) {
-	t := &turn{size: size, mine: make(chan struct{})}
+	t := &turn{size: size, mine: make(chan error, 1)}
 	g.mu.Lock()
 	g.waiting[l] = append(g.waiting[l], t)
 	g.admit()
 	g.mu.Unlock()
 	select {
-	case <-t.mine:
+	case err := <-t.mine:
+		if err != nil {
+			return nil, err
+		}
 		return sync.OnceFunc(g.leave), nil
 	case <-ctx.Done():
 		g.giveUp(l, t)
@@ -64,39 +75,74 @@ func (g *gate) giveUp(l lane, t *turn) {
 			return
 		}
 	}
-	g.free++ // its turn had just come
+	if err := <-t.mine; err == nil { // its turn had just come
+		g.free++
+		g.admit()
+	}
+}
+
+// look gives turns to lanes whose pause is over.
+func (g *gate) look() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.admit()
+}
+
+// close sends away what waits for the end of a pause.
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 	g.admit()
 }
 
 // admit gives the free turns away. The mutex is held.
 func (g *gate) admit() {
+	for l := range g.waiting {
+		if g.closed && g.paused(lane(l)) {
+			for _, t := range g.waiting[l] {
+				t.mine <- errClosed
+			}
+			g.waiting[l] = nil
+		}
+	}
 	for g.free > 0 {
 		l := g.next()
-		if len(g.waiting[l]) == 0 {
+		if l == lanes {
 			return
 		}
 		t := g.waiting[l][0]
 		g.waiting[l] = g.waiting[l][1:]
 		g.free--
-		close(t.mine)
+		t.mine <- nil
 	}
 }
 
 // next picks a lane, and keeps account of what the backlog is owed while it has
-// to wait.
+// to wait; lanes when nobody waits that may go.
 func (g *gate) next() lane {
-	behind := g.waiting[backlog]
-	if len(behind) == 0 {
+	first, behind := g.first(newest), g.first(backlog)
+	switch {
+	case behind == nil:
 		g.credit = 0
+		if first == nil {
+			return lanes
+		}
 		return newest
-	}
-	if len(g.waiting[newest]) == 0 {
+	case first == nil:
+		return backlog
+	case g.credit >= float64(behind.size):
+		g.credit -= float64(behind.size)
 		return backlog
 	}
-	if size := float64(behind[0].size); g.credit >= size {
-		g.credit -= size
-		return backlog
-	}
-	g.credit += float64(g.waiting[newest][0].size) * g.share / (1 - g.share)
+	g.credit += float64(first.size) * g.share / (1 - g.share)
 	return newest
+}
+
+// first is who is next in a lane that is not paused.
+func (g *gate) first(l lane) *turn {
+	if len(g.waiting[l]) == 0 || g.paused(l) {
+		return nil
+	}
+	return g.waiting[l][0]
 }

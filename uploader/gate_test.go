@@ -7,11 +7,13 @@ import (
 	"testing/synctest"
 )
 
+func open(lane) bool { return false }
+
 // Whoever waits for the gate gets a turn, newest first, and the backlog its share.
 func TestGateSharesTurns(t *testing.T) {
 	for _, share := range []float64{0, 0.25, 0.9} {
 		synctest.Test(t, func(t *testing.T) {
-			g := newGate(1, share)
+			g := newGate(1, share, open)
 			hold, err := g.enter(t.Context(), backlog, 1)
 			if err != nil {
 				t.Fatal(err)
@@ -49,7 +51,7 @@ func TestGateSharesTurns(t *testing.T) {
 }
 
 func TestGateLetsAFewInAtOnce(t *testing.T) {
-	g := newGate(2, 0.25)
+	g := newGate(2, 0.25, open)
 	first, err := g.enter(t.Context(), newest, 1)
 	if err != nil {
 		t.Fatal(err)

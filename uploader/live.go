@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"recording-agent/capture/spool"
@@ -21,6 +22,9 @@ type live struct {
 
 // launchLive starts sending the parts that are due, as far as there is room.
 func (u *Uploader) launchLive(ctx, uploads context.Context, f *flight) {
+	if u.opts.Bandwidth.paused(newest) {
+		return
+	}
 	growing := u.opts.Ledger.Growing()
 	u.forgetSettled(growing)
 	now := u.opts.Now()
@@ -107,7 +111,7 @@ func (u *Uploader) sendLive(ctx context.Context, l *live, number int) {
 		return
 	}
 	l.doubt = true
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || errors.Is(err, errClosed) {
 		return
 	}
 	_, wait := u.fault(err, l.tries)

@@ -57,6 +57,7 @@ type Options struct {
 	Destination string        // its name in the ledger
 	Parallel    int           // bodies that are sent at once
 	Backlog     float64       // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
+	Bandwidth   *Bandwidth    // that the store keeps to
 	Grace       time.Duration // what uploads in flight get when the agent stops
 	Log         zerolog.Logger
 	Now         func() time.Time
@@ -111,7 +112,7 @@ func New(o Options) *Uploader {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
-		opts: o, log: log, pause: pause, gate: newGate(o.Parallel, o.Backlog),
+		opts: o, log: log, pause: pause, gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
 		live: map[string]*live{}, inFlight: map[string]bool{},
 		outage: outage.New(log, "upload fails", o.Now),
 		status: Status{Name: o.Destination, Location: o.Store.String()},
@@ -163,7 +164,9 @@ func (u *Uploader) Run(ctx context.Context) error {
 		case <-f.done:
 		case <-again.C:
 		}
+		u.gate.look()
 	}
+	u.gate.close()
 	return nil
 }
 
@@ -206,7 +209,7 @@ func (u *Uploader) launchDue(ctx, uploads context.Context, f *flight) error {
 			u.behind = len(jobs) > 0
 		}
 		for _, job := range jobs {
-			if !u.claim(job.Segment.ID, l) {
+			if u.opts.Bandwidth.paused(l) || !u.claim(job.Segment.ID, l) {
 				continue
 			}
 			f.Go(func() {
@@ -251,7 +254,7 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job, l lane) {
 	switch {
 	case err == nil:
 		u.succeeded()
-	case ctx.Err() != nil:
+	case ctx.Err() != nil || errors.Is(err, errClosed):
 		u.log.Info().Str("segment", job.Segment.ID).Msg("upload interrupted; it is resumed at the next start")
 	case errors.Is(err, errFileMissing):
 		u.fileMissing(ctx, job, err)

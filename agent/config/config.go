@@ -80,8 +80,18 @@ type S3 struct {
 
 // Upload is [upload]: how all destinations share the uplink.
 type Upload struct {
-	Parallel     int // bodies sent at once, for each destination
-	BacklogShare int // percent of the bytes, while newer footage waits as well
+	Parallel     int   // bodies sent at once, for each destination
+	BacklogShare int   // percent of the bytes, while newer footage waits as well
+	MaxBandwidth int64 // bytes per second, of all destinations together; 0: no limit
+	Windows      []UploadWindow
+}
+
+// UploadWindow is one [[upload.window]].
+type UploadWindow struct {
+	From, To     time.Duration // since midnight, local time
+	MaxBandwidth int64         // bytes per second; 0: that of [upload]
+	PauseBacklog bool
+	PauseLive    bool
 }
 
 // Retention is [retention].

@@ -42,12 +42,16 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	// With every default written out nothing changes.
-	full := regexp.MustCompile(`(?m)^# ([a-z_]+ = )`).ReplaceAllString(text, "$1")
+	full := regexp.MustCompile(`(?m)^# ([a-z_]+ = |\[\[)`).ReplaceAllString(text, "$1")
 	all, err := Parse("agent.example.toml", []byte(full), testEnv)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.S3.Endpoint = all.S3.Endpoint
+	if w := all.Upload.Windows; !reflect.DeepEqual(w, []UploadWindow{{From: 8 * time.Hour, To: 18 * time.Hour, MaxBandwidth: 625_000}}) {
+		t.Errorf("windows of the example: %+v", w)
+	}
+	all.Upload.Windows = nil
 	c.Status.AllowedHosts = all.Status.AllowedHosts
 	if DefaultDataDir() != "/var/lib/recording-agent" {
 		all.Agent.DataDir = c.Agent.DataDir
@@ -67,7 +71,7 @@ func TestExampleIsComplete(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys := regexp.MustCompile(`s\.(?:text|flag|count|choice|texts|duration|size|secret)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(keys) < 30 {
 		t.Fatalf("only %d keys were found in the code", len(keys))
 	}
@@ -109,6 +113,9 @@ func TestProblems(t *testing.T) {
 		{minimal + "[s3]\nkey = \"{camera_id}/{client}/{start}{hour}.mp4\"\n", "x.toml:4: s3.key: {hour} is not known"},
 		{minimal + "[s3]\npart_size = \"1MiB\"\n", "x.toml:4: s3.part_size: 1MiB is out of range; write 5MiB to 5GiB"},
 		{minimal + "[s3]\naccess_key_id = \"test\"\n", "access_key_id and secret_access_key belong together"},
+		{minimal + "[upload]\nmax_bandwidth = \"5MB\"\n", `x.toml:4: upload.max_bandwidth: "5MB" is no bandwidth; write a bandwidth in quotes, like "20Mbit"`},
+		{minimal + "[[upload.window]]\nfrom = \"8\"\n", `x.toml:4: upload.window[0].from: "8" is no time of day`},
+		{minimal + "[[upload.window]]\nfrom = \"08:00\"\n", "x.toml:3: upload.window[0].to: is missing"},
 		{minimal + "[status]\nlisten = \"8001\"\n", `x.toml:4: status.listen: "8001" is not an address`},
 		{minimal + "[log]\nlevel = \"loud\" # why\n", `x.toml:4: log.level: "loud" is not known`},
 		{minimal + "\"data_dir\" = '''\n[x]\ny = 1'''\n[status]\nallowed_hosts = [\n  \"a:1\", # [\n]\n", `x.toml:7: status.allowed_hosts: "a:1" is not a host name`},

@@ -58,8 +58,9 @@ func (p *parser) section(root map[string]any, name string) *section {
 	return s
 }
 
-// sections is an array of tables.
-func (p *parser) sections(root map[string]any, name string) []*section {
+// sections is an array of tables; path is its whole name.
+func (p *parser) sections(root map[string]any, path string) []*section {
+	name := path[strings.LastIndex(path, ".")+1:]
 	defer delete(root, name)
 	var tables []map[string]any
 	switch v := root[name].(type) {
@@ -74,11 +75,11 @@ func (p *parser) sections(root map[string]any, name string) []*section {
 			}
 		}
 	default:
-		p.problem(name, "is not a list of tables", "write [["+name+"]]")
+		p.problem(path, "is not a list of tables", "write [["+path+"]]")
 	}
 	var out []*section
 	for i, t := range tables {
-		out = append(out, &section{p: p, name: fmt.Sprintf("%s[%d]", name, i), values: t})
+		out = append(out, &section{p: p, name: fmt.Sprintf("%s[%d]", path, i), values: t})
 	}
 	return out
 }
@@ -232,6 +233,50 @@ func (s *section) size(name string, fallback, low, high int64) int64 {
 		return fallback
 	}
 	return n
+}
+
+// bandwidth is in bytes per second; 0 when the key is not there, is empty or "0".
+func (s *section) bandwidth(name string) (bytesPerSecond int64) {
+	const how = `write a bandwidth in quotes, like "20Mbit"`
+	text, ok := take(s, name, "", `a bandwidth in quotes, like "20Mbit"`)
+	if !ok || text == "0" || text == "" {
+		return 0
+	}
+	unit := strings.TrimLeft(text, "0123456789. ")
+	scale, ok := bitUnits[unit]
+	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, unit)), 64)
+	if !ok || err != nil {
+		s.problem(name, fmt.Sprintf("%q is no bandwidth", text), how)
+		return 0
+	}
+	if n *= scale; !(n >= 8e3 && n <= 1e12) {
+		s.problem(name, fmt.Sprintf("%s is out of range", text), "write 8kbit to 1000Gbit")
+		return 0
+	}
+	return int64(n / 8)
+}
+
+var bitUnits = map[string]float64{"bit": 1, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e9}
+
+// clock is a time of day, as what has passed since midnight.
+func (s *section) clock(name string) time.Duration {
+	const how = `a time of day in quotes, like "08:00"`
+	text, ok := take(s, name, "", how)
+	if !ok {
+		if !s.has(name) {
+			s.problem(name, "is missing", "write "+how)
+		}
+		return 0
+	}
+	if text == "24:00" {
+		return 24 * time.Hour
+	}
+	t, err := time.Parse("15:04", text)
+	if err != nil {
+		s.problem(name, fmt.Sprintf("%q is no time of day", text), "write "+how)
+		return 0
+	}
+	return time.Duration(t.Hour())*time.Hour + time.Duration(t.Minute())*time.Minute
 }
 
 var sizeUnits = map[string]int64{

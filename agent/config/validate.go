@@ -152,8 +152,15 @@ func (p *parser) s3(s *section, c *Config) {
 }
 
 func (p *parser) upload(s *section, c *Config) {
-	c.Upload = Upload{Parallel: s.count("parallel", 4, 1, 64), BacklogShare: s.count("backlog_share", 25, 0, 90)}
+	windows := p.sections(s.values, "upload.window")
+	c.Upload = Upload{Parallel: s.count("parallel", 4, 1, 64), BacklogShare: s.count("backlog_share", 25, 0, 90), MaxBandwidth: s.bandwidth("max_bandwidth")}
 	s.done()
+	for _, w := range windows {
+		u := UploadWindow{From: w.clock("from"), To: w.clock("to"), MaxBandwidth: w.bandwidth("max_bandwidth"), PauseLive: w.flag("pause_live", false)}
+		u.PauseBacklog = w.values["max_bandwidth"] == "0"
+		w.done()
+		c.Upload.Windows = append(c.Upload.Windows, u)
+	}
 }
 
 func (p *parser) retention(s *section, c *Config) {

@@ -59,6 +59,7 @@ type Options struct {
 	PartSize int64 // of new uploads, at least 5 MiB
 	Checksum Checksum
 	CAFile   string // PEM file of certificates to trust besides the system's
+	Throttle Throttle
 }
 
 // Store is one bucket. It is safe for concurrent use.
@@ -70,7 +71,7 @@ type Store struct {
 
 // New prepares a store. It does not talk to it.
 func New(ctx context.Context, o Options) (*Store, error) {
-	client, err := httpClient(o.CAFile)
+	client, err := httpClient(o.CAFile, o.Throttle)
 	if err != nil {
 		return nil, err
 	}

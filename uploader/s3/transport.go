@@ -16,7 +16,7 @@ import (
 // httpClient has a limit for every way in which a server can keep a client
 // waiting. It is the SDK's own kind of client: with another one the SDK refuses
 // to start where AWS_CA_BUNDLE is set.
-func httpClient(caFile string) (*awshttp.BuildableClient, error) {
+func httpClient(caFile string, throttle Throttle) (*awshttp.BuildableClient, error) {
 	pool, err := certificates(caFile)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func httpClient(caFile string) (*awshttp.BuildableClient, error) {
 			if err != nil {
 				return nil, err
 			}
-			return &watched{c}, nil
+			return &watched{Conn: c, throttle: throttle}, nil
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		t.TLSHandshakeTimeout = 15 * time.Second
@@ -57,9 +57,18 @@ func certificates(caFile string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// Throttle spreads what is sent over time.
+type Throttle interface {
+	// Wait waits until up to n bytes may be sent, and returns how many: at least one.
+	Wait(ctx context.Context, n int) (int, error)
+}
+
 // watched is a connection that fails when it makes no progress: a stalled socket
-// would hold an upload for ever.
-type watched struct{ net.Conn }
+// would hold an upload for ever. It keeps to the throttle.
+type watched struct {
+	net.Conn
+	throttle Throttle // nil: none
+}
 
 func (c *watched) Read(p []byte) (int, error) {
 	if err := c.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
@@ -68,9 +77,22 @@ func (c *watched) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-func (c *watched) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
-		return 0, err
+func (c *watched) Write(p []byte) (written int, err error) {
+	for written < len(p) {
+		n := len(p) - written
+		if c.throttle != nil {
+			if n, err = c.throttle.Wait(context.Background(), n); err != nil {
+				return written, err
+			}
+		}
+		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+			return written, err
+		}
+		n, err = c.Conn.Write(p[written : written+n])
+		written += n
+		if err != nil {
+			return written, err
+		}
 	}
-	return c.Conn.Write(p)
+	return written, nil
 }
