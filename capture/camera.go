@@ -58,8 +58,8 @@ func (c *Camera) Status() Status { return c.recorder.meter.snapshot() }
 const (
 	firstRetry = time.Second
 	lastRetry  = 30 * time.Second
-	// steady is how long a session has to last for its end to be a new trouble,
-	// not the old one: the next attempt is made soon again.
+	// steady is for how long a session has to bring pictures for its end to be a
+	// new trouble, not the old one: the next attempt is made soon again.
 	steady = 10 * time.Second
 )
 
@@ -85,7 +85,7 @@ func (c *Camera) Run(ctx context.Context) {
 			return
 		}
 		c.complain(err)
-		if c.opts.Now().Sub(began) >= steady {
+		if end.Sub(began) >= steady {
 			pause.Reset()
 		}
 		wait(ctx, min(pause.NextBackOff(), lastRetry))

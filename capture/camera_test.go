@@ -155,3 +155,23 @@ func TestGapBetweenRuns(t *testing.T) {
 		t.Errorf("no gap: %+v", b.gaps())
 	})
 }
+
+// A camera that takes long to fail is not tried more often than one that fails
+// at once: only pictures make a new beginning.
+func TestSlowFailureBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		tries := 0
+		b.run(New(b.options(func(ctx context.Context, _ *Recorder) error {
+			tries++
+			sleep(ctx, 11*time.Second)
+			return errors.New("no pictures")
+		})))
+		sleep(t.Context(), 10*time.Minute)
+		b.end()
+		if tries < 10 || tries > 22 {
+			t.Errorf("%d attempts of 11 s in 10 minutes", tries)
+		}
+	})
+}

@@ -402,3 +402,40 @@ func TestDamagedOnDisk(t *testing.T) {
 		}
 	})
 }
+
+// Many bad segments, which are older and look like an outage, hold up none.
+func TestManyBadSegmentsDoNotHoldUpOthers(t *testing.T) {
+	const bad, good = 12, 20
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, bad+good)
+		defer s.close()
+		s.shelf.upload = func(_ context.Context, segment string) error {
+			if segment < id(bad) {
+				return &smithy.GenericAPIError{Code: "AccessDenied", Message: "not under this prefix"}
+			}
+			return nil
+		}
+		s.run()
+		after(20 * time.Minute)
+		if n := s.verified(bad + good); n != good {
+			t.Errorf("%d of %d good segments are verified", n, good)
+		}
+		if n := strings.Count(s.log.String(), `"message":"upload fails"`); n > 21 {
+			t.Errorf("%d lines about it in 20 minutes", n)
+		}
+	})
+}
+
+// A clock that was ahead when an upload failed does not put it off for long.
+func TestClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 1)
+		defer s.close()
+		s.must(s.spool.DeliveryDeferred(t.Context(), id(0), "primary", "the clock is wrong", time.Now().Add(24*time.Hour)))
+		s.run()
+		after(time.Minute)
+		if d := s.state(0); d.State != spool.Verified {
+			t.Errorf("a minute later: %+v", d)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package central
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -40,8 +41,9 @@ const (
 	longestPause   = time.Minute
 	deferFirst     = 30 * time.Second
 	deferLongest   = time.Hour
-	askAgain       = time.Hour      // after a refusal
-	refusalLasts   = 24 * time.Hour // then it is for good
+	deferGeneral   = 5 * time.Minute // when central does not work for anybody: then none is to wait for long
+	askAgain       = time.Hour       // after a refusal
+	refusalLasts   = 24 * time.Hour  // then it is for good
 
 	// callGrace is what a call under way gets when the agent stops: one that is
 	// cut off may have made a row of which nobody knows.
@@ -281,7 +283,11 @@ func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) e
 		return err // the ledger
 	case general(err):
 		r.outage.Failed(cause, remedy)
-		return err
+		// The next attempt is about another segment, if there is one: what looks like an
+		// outage may be the server's trouble with this one alone.
+		r.tries[seg.ID]++
+		next := now.Add(min(time.Second<<min(r.tries[seg.ID], 10), deferGeneral))
+		return errors.Join(err, r.ledger.CentralDeferred(ctx, seg.ID, err.Error(), next))
 	case kind == Refused:
 		return r.refuse(ctx, seg, err.Error(), now)
 	}

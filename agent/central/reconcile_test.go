@@ -192,6 +192,7 @@ func TestDoubledRowsAreCounted(t *testing.T) {
 		if err := b.settle(); err == nil {
 			t.Fatal("a lost answer was not noticed")
 		}
+		b.clock = b.clock.Add(time.Minute)
 	}
 	b.ok(b.settle())
 	if rows, c := len(b.fake.Recordings()), b.central(seg); rows != 3 || c.Attempts != 3 || c.State != spool.CentralRecording {
@@ -204,6 +205,7 @@ func TestLostAnswerOfAStatus(t *testing.T) {
 	seg := b.begin(b.camera)
 	b.fake.Break("/recordings/status", 1, centraltest.LoseAnswer)
 	_ = b.settle()
+	b.clock = b.clock.Add(time.Minute)
 	b.ok(b.settle())
 	b.finish(seg)
 	b.verify(seg)
@@ -320,5 +322,31 @@ func TestStopAwaitsTheCallUnderWay(t *testing.T) {
 	}
 	if n := b.fake.Calls("/recordings/status"); n > 0 {
 		t.Errorf("%d calls were begun after the end", n)
+	}
+}
+
+// What looks like an outage may be the server's trouble with one camera alone: it
+// is not asked about that one again and again, and the others come through.
+func TestOneCameraThatTimesOut(t *testing.T) {
+	b := newBench(t)
+	bad := b.begin(b.camera)
+	b.clock = b.clock.Add(-time.Minute)
+	good := b.begin(uuid.NewString())
+	b.clock = b.clock.Add(time.Minute)
+	for range 60 {
+		b.fake.Break("/recordings/register", 1, func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
+			if r.URL.Query().Get("camera_id") == bad.CameraID {
+				panic(http.ErrAbortHandler)
+			}
+			answer.ServeHTTP(w, r)
+		})
+		_, _ = b.round(t.Context(), t.Context())
+		b.clock = b.clock.Add(time.Minute)
+	}
+	if c := b.central(good); c.State != spool.CentralRecording {
+		t.Errorf("the other camera after an hour: %+v", c)
+	}
+	if c := b.central(bad); c.Attempts < 5 || c.Attempts > 20 {
+		t.Errorf("the bad one was tried %d times in an hour", c.Attempts)
 	}
 }

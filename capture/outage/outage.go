@@ -5,6 +5,7 @@
 package outage
 
 import (
+	"regexp"
 	"sync"
 	"time"
 
@@ -25,6 +26,7 @@ type Outage struct {
 	cause  string
 	said   map[string]time.Time // by cause: a peer may fail in two ways in turn
 	unsaid int
+	told   bool // of the trouble that goes on
 }
 
 // maxCauses bounds what is remembered of a peer that fails in ever new ways.
@@ -45,6 +47,7 @@ func (o *Outage) Failed(cause, remedy string) {
 	if o.since.IsZero() {
 		o.since = now
 	}
+	cause = ownAddress.ReplaceAllString(cause, "")
 	o.cause = cause
 	if last, ok := o.said[cause]; ok && now.Sub(last) < Every {
 		o.unsaid++
@@ -64,18 +67,25 @@ func (o *Outage) Failed(cause, remedy string) {
 		event = event.Str("since", o.since.UTC().Format(time.RFC3339))
 	}
 	event.Msg(o.what)
-	o.said[cause], o.unsaid = now, 0
+	o.said[cause], o.unsaid, o.told = now, 0, true
 }
 
-// Recovered notes that the peer works; it says so if it had failed before.
+// ownAddress is this host's end of a connection in an error of package net: its
+// port is another each time.
+var ownAddress = regexp.MustCompile(`\S+:\d+->`)
+
+// Recovered notes that the peer works; it says so if its failure was said. What
+// comes and goes is not said more often than what stays.
 func (o *Outage) Recovered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.since.IsZero() {
 		return
 	}
-	o.log.Info().Dur("lasted", o.now().Sub(o.since).Round(time.Second)).Msg(o.what + ": over")
-	o.since, o.cause, o.said, o.unsaid = time.Time{}, "", nil, 0
+	if o.told {
+		o.log.Info().Dur("lasted", o.now().Sub(o.since).Round(time.Second)).Msg(o.what + ": over")
+	}
+	o.since, o.cause, o.told = time.Time{}, "", false
 }
 
 // Cause returns the trouble that goes on, empty when there is none, and since when.

@@ -10,10 +10,10 @@ import (
 // and that are due at now: those being recorded first, then finished ones of the
 // last hour newest first, then the rest oldest first.
 func (s *Spool) Unreported(ctx context.Context, now time.Time, limit int) ([]Segment, error) {
-	return s.segments(ctx, `WHERE `+unreported+` AND central_next_us <= ?1
+	return s.segments(ctx, `WHERE `+unreported+` AND (central_next_us <= ?1 OR central_next_us > ?4)
 		ORDER BY CASE WHEN state = 'recording' THEN 0 WHEN start_us > ?2 THEN 1 ELSE 2 END,
 		         CASE WHEN start_us > ?2 THEN -start_us ELSE start_us END
-		LIMIT ?3`, micros(now), micros(now.Add(-time.Hour)), limit)
+		LIMIT ?3`, micros(now), micros(now.Add(-time.Hour)), limit, micros(now.Add(tooFar)))
 }
 
 // A finished segment has something to say when it is not registered yet, or once

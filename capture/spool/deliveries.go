@@ -52,6 +52,10 @@ func (r *deliveryRow) delivery() Delivery {
 	return d
 }
 
+// tooFar is longer than anything is ever put off: a time further ahead was set by
+// a clock that has been put back since.
+const tooFar = 2 * time.Hour
+
 // Due asks for deliveries to a destination that can be made now.
 type Due struct {
 	Destination string
@@ -62,15 +66,16 @@ type Due struct {
 }
 
 // DueDeliveries lists finished segments that are not yet verified at a
-// destination, oldest first.
+// destination: those tried least often first, so that none that always fails can
+// hold up others, and of these the oldest first.
 func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 	before := int64(math.MaxInt64)
 	if !q.EndedBefore.IsZero() {
 		before = micros(q.EndedBefore)
 	}
 	jobs, err := s.jobs(ctx, `WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished'
-		AND next_us <= ? AND end_us >= ? AND end_us < ? ORDER BY start_us LIMIT ?`,
-		q.Destination, micros(q.Now), micros(q.EndedFrom), before, q.Limit)
+		AND (next_us <= ? OR next_us > ?) AND end_us >= ? AND end_us < ? ORDER BY attempts, start_us LIMIT ?`,
+		q.Destination, micros(q.Now), micros(q.Now.Add(tooFar)), micros(q.EndedFrom), before, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: due deliveries to %s: %w", q.Destination, err)
 	}

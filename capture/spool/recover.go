@@ -206,9 +206,12 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 }
 
 func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) error {
-	var known int
-	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE path = ?", rel).Scan(&known); err != nil || known > 0 {
+	known, err := s.segments(ctx, "WHERE path = ?", rel)
+	if err != nil {
 		return err
+	}
+	if len(known) > 0 {
+		return s.revive(ctx, known[0], name, r)
 	}
 	cameraID, segmentID, start, ok := parsePath(rel)
 	if !ok {
@@ -233,6 +236,27 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", seg.Duration).
 		Int64("torn_bytes", result.Cut).Msg("file without a row adopted")
 	return nil
+}
+
+// revive takes up a segment whose file was missing and is there again: a disk that
+// was not mounted, a file that somebody had moved.
+func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recovery) error {
+	if seg.State != Missing {
+		return nil
+	}
+	result, err := recoverFile(name)
+	if err != nil {
+		return err
+	}
+	err = s.ledger.one(ctx, "revived", seg.ID, `UPDATE segments SET state = 'recording',
+		central_state = CASE central_state WHEN 'failed' THEN 'recording' ELSE central_state END
+		WHERE id = ? AND state = 'missing'`, seg.ID)
+	if err != nil {
+		return err
+	}
+	r.Adopted++
+	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).Msg("the file of a missing segment is there again")
+	return s.Finished(ctx, seg.ID, seg.Start, result)
 }
 
 // take fills in what a recovered file says of itself. Its camera and id are those
@@ -271,6 +295,13 @@ func (s *Spool) planPresent(ctx context.Context) error {
 			if err := s.plan(ctx, tx, seg); err != nil {
 				return err
 			}
+		}
+		// Central was told that a segment stays here; now it is to learn where it goes.
+		_, err := tx.ExecContext(ctx, `UPDATE segments SET central_state = 'recording'
+			WHERE state = 'finished' AND central_state = 'completed' AND EXISTS
+				(SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state <> 'verified')`)
+		if err != nil {
+			return fmt.Errorf("ledger: report segments again: %w", err)
 		}
 		return nil
 	})

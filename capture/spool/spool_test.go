@@ -285,6 +285,50 @@ func TestCutOffBeforeTheFirstPart(t *testing.T) {
 	}
 }
 
+func TestFileThatComesBack(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := finished(t, s, "gate", epoch, 2)
+	name := filepath.Join(s.Dir(), rec.Path)
+	must(t, os.Rename(name, name+".away"))
+	must(t, s.CentralAcknowledged(t.Context(), rec.ID, CentralFailed))
+	s, _ = reopen(t, s)
+	must(t, os.Rename(name+".away", name))
+	s, r := reopen(t, s)
+	if r != (Recovery{Adopted: 1}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	if got := state(t, s, rec.ID); got.State != Finished || got.Central.State != CentralRecording || got.Size == 0 {
+		t.Errorf("the segment is %+v", got)
+	}
+}
+
+// Central was told that a segment stays on the host. When it goes to a store
+// after all, central has to learn of it before the file may go.
+func TestDestinationThatComesLater(t *testing.T) {
+	dir := t.TempDir()
+	o := testOptions(t, dir)
+	destinations := o.Destinations
+	o.Destinations = nil
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	rec := finished(t, s, "gate", epoch, 1)
+	must(t, s.CentralAcknowledged(t.Context(), rec.ID, CentralCompleted))
+	must(t, s.Close())
+	o.Destinations = destinations
+	s, err = Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	_, err = s.Recover(t.Context())
+	must(t, err)
+	must(t, s.Verified(t.Context(), rec.ID, "primary", "size, crc64nvme", epoch))
+	if segs, err := s.Safe(t.Context(), true, epoch.Add(time.Hour), 0, 10); err != nil || len(segs) != 0 {
+		t.Errorf("safe before central knows: %+v, %v", segs, err)
+	}
+	if segs, err := s.Unreported(t.Context(), epoch, 10); err != nil || len(segs) != 1 {
+		t.Errorf("to be reported: %+v, %v", segs, err)
+	}
+}
+
 // A disk that has damaged the front of a file has not made its footage worthless.
 func TestDamagedFileIsKept(t *testing.T) {
 	for name, damage := range map[string][]byte{

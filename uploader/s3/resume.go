@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/minio/crc64nvme"
 	"golang.org/x/sync/errgroup"
 
@@ -113,12 +114,12 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	in.ChecksumAlgorithm = ""
 	if open.Algorithm == algorithm {
 		in.ChecksumCRC64NVME = aws.String(part.Checksum)
-		opts = append(opts, d.unsigned)
 	}
-	out, err := d.store.client.UploadPart(ctx, in, opts...)
+	out, err := d.store.client.UploadPart(ctx, in, append(opts, d.store.protect)...)
 	if err != nil {
 		return nil, err
 	}
+	d.store.echoes.Store(aws.ToString(out.ChecksumCRC64NVME) == part.Checksum)
 	part.ETag = aws.ToString(out.ETag)
 	if err := d.resume.PartSent(ctx, part); err != nil {
 		return nil, err
@@ -192,12 +193,19 @@ func (d *resuming) answer(open *spool.Upload, p spool.UploadPart) *s3.UploadPart
 	return out
 }
 
-// unsigned leaves a part's SHA-256 out of the signature: inside TLS, and with the
-// part's own checksum, it would only be a second hash of the same bytes.
-func (d *resuming) unsigned(o *s3.Options) {
-	if d.store.tls {
-		o.APIOptions = append(o.APIOptions, v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware)
-	}
+// protect says how the store is to know that a body arrived as it was sent. The
+// SHA-256 in the signature does for every store, but the SDK leaves it out inside
+// TLS. It may be left out where the store has been seen to check the body's own
+// checksum: it would only be a second hash of the same bytes.
+func (s *Store) protect(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		if s.tls && s.echoes.Load() {
+			return v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware(stack)
+		}
+		signed := &v4.ComputePayloadSHA256{}
+		_, err := stack.Finalize.Swap(signed.ID(), signed)
+		return err
+	})
 }
 
 // measure reads a part's bytes once, for its size and checksum: CRC64NVME, or MD5
@@ -277,10 +285,7 @@ func (d *resuming) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ..
 			return nil, err
 		}
 		defer done()
-		if in.ChecksumCRC64NVME != nil {
-			opts = append(opts, d.unsigned)
-		}
-		return d.store.client.PutObject(ctx, in, opts...)
+		return d.store.client.PutObject(ctx, in, append(opts, d.store.protect)...)
 	}
 	part, err := d.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: in.Bucket, Key: in.Key, UploadId: aws.String(open.ID), PartNumber: aws.Int32(1), Body: in.Body,

@@ -13,7 +13,9 @@ import (
 	"io"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -67,6 +69,7 @@ type Store struct {
 	opts   Options
 	client *s3.Client
 	tls    bool
+	echoes atomic.Bool // it checks the checksums of bodies: it repeats them in its answers
 }
 
 // New prepares a store. It does not talk to it.
@@ -213,7 +216,7 @@ func encodeMetadata(values map[string]string, segment string) map[string]string 
 type head struct {
 	size     int64
 	checksum string // CRC64NVME of the full object; empty when the store has none
-	etag     string
+	etag     string // without quotes; empty when the object is encrypted, and it says nothing of its bytes
 	segment  string
 }
 
@@ -224,7 +227,10 @@ func (s *Store) head(ctx context.Context, key string) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("look at the stored object: %w", err)
 	}
-	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment], etag: strings.Trim(aws.ToString(out.ETag), `"`)}
+	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment]}
+	if sse := out.ServerSideEncryption; out.SSECustomerAlgorithm == nil && (sse == "" || sse == types.ServerSideEncryptionAes256) {
+		h.etag = strings.Trim(aws.ToString(out.ETag), `"`)
+	}
 	if out.ChecksumType != types.ChecksumTypeComposite {
 		h.checksum = aws.ToString(out.ChecksumCRC64NVME)
 	}
@@ -254,8 +260,10 @@ func (s *Store) Verify(ctx context.Context, o Object, sent *spool.Upload) (by st
 		return "", &MismatchError{o.Key, "it belongs to segment " + h.segment}
 	case h.size != o.Size:
 		return "", &MismatchError{o.Key, fmt.Sprintf("it has %d bytes, the segment %d", h.size, o.Size)}
-	case h.checksum == "" && sent != nil && h.etag == etagOf(sent):
+	case h.checksum == "" && sent != nil && h.etag != "" && h.etag == etagOf(sent):
 		return "size, md5 of parts", nil
+	case h.checksum == "" && sent != nil && etagOf(sent) != "" && madeOfMD5(h.etag, len(sent.Parts)):
+		return "", &MismatchError{o.Key, fmt.Sprintf("its ETag is %s, the parts that were sent make %s", h.etag, etagOf(sent))}
 	case h.checksum == "":
 		return "size, signed parts", nil
 	case h.checksum != o.Checksum:
@@ -280,6 +288,13 @@ func etagOf(u *spool.Upload) string {
 		all.Write(sum)
 	}
 	return fmt.Sprintf("%x-%d", all.Sum(nil), len(u.Parts))
+}
+
+// madeOfMD5 says whether an ETag has the form of etagOf.
+func madeOfMD5(etag string, parts int) bool {
+	sum, number, found := strings.Cut(etag, "-")
+	_, err := hex.DecodeString(sum)
+	return found && err == nil && len(sum) == 2*md5.Size && number == strconv.Itoa(parts)
 }
 
 // String names the destination in log lines and errors.
