@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,14 +42,26 @@ type bench struct {
 	t      testing.TB
 	spool  *spool.Spool
 	fake   *centraltest.Server
-	clock  time.Time
 	camera string
+
+	mu    sync.Mutex // the server reads the clock, too
+	clock time.Time
+}
+
+func (b *bench) advance(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.clock = b.clock.Add(d)
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: epoch, camera: uuid.NewString()}
-	clock := func() time.Time { return b.clock }
+	clock := func() time.Time {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.clock
+	}
 	var err error
 	b.spool, err = spool.Open(t.Context(), spool.Options{
 		Dir: t.TempDir(), Log: testLog(t), Now: clock,
@@ -128,7 +141,7 @@ func TestFromRegisterToCompleted(t *testing.T) {
 	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
 		t.Fatalf("while recording: %v", got)
 	}
-	b.clock = b.clock.Add(10 * time.Second)
+	b.advance(10 * time.Second)
 	b.finish(seg)
 	b.ok(b.settle())
 	if got := b.statuses(); !equal(got, [][]string{{"recording"}}) {
@@ -168,7 +181,7 @@ func TestADayWithoutCentral(t *testing.T) {
 		if err := b.settle(); err == nil && b.fake.Calls("/recordings/register") <= 30 {
 			t.Fatal("a proxy's 502 was taken for success")
 		}
-		b.clock = b.clock.Add(36 * time.Minute)
+		b.advance(36 * time.Minute)
 		b.finish(seg)
 		b.verify(seg)
 	}
@@ -192,7 +205,7 @@ func TestDoubledRowsAreCounted(t *testing.T) {
 		if err := b.settle(); err == nil {
 			t.Fatal("a lost answer was not noticed")
 		}
-		b.clock = b.clock.Add(time.Minute)
+		b.advance(time.Minute)
 	}
 	b.ok(b.settle())
 	if rows, c := len(b.fake.Recordings()), b.central(seg); rows != 3 || c.Attempts != 3 || c.State != spool.CentralRecording {
@@ -205,7 +218,7 @@ func TestLostAnswerOfAStatus(t *testing.T) {
 	seg := b.begin(b.camera)
 	b.fake.Break("/recordings/status", 1, centraltest.LoseAnswer)
 	_ = b.settle()
-	b.clock = b.clock.Add(time.Minute)
+	b.advance(time.Minute)
 	b.ok(b.settle())
 	b.finish(seg)
 	b.verify(seg)
@@ -230,7 +243,7 @@ func TestRefusedCameraDoesNotStopTheOthers(t *testing.T) {
 	calls := b.fake.Calls("/recordings/register")
 	for range 26 {
 		b.fake.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
-		b.clock = b.clock.Add(time.Hour)
+		b.advance(time.Hour)
 		b.ok(b.settle())
 	}
 	if got := b.fake.Calls("/recordings/register") - calls; got != 24 {
@@ -267,7 +280,7 @@ func TestPermanentErrorHoldsUpNobody(t *testing.T) {
 	if b.fake.Calls("/recordings/register") != calls {
 		t.Error("it was asked again at once")
 	}
-	b.clock = b.clock.Add(2 * time.Hour)
+	b.advance(2 * time.Hour)
 	b.ok(b.settle())
 	if b.fake.Calls("/recordings/register") != calls+1 {
 		t.Error("it was not asked again later")
@@ -330,9 +343,9 @@ func TestStopAwaitsTheCallUnderWay(t *testing.T) {
 func TestOneCameraThatTimesOut(t *testing.T) {
 	b := newBench(t)
 	bad := b.begin(b.camera)
-	b.clock = b.clock.Add(-time.Minute)
+	b.advance(-time.Minute)
 	good := b.begin(uuid.NewString())
-	b.clock = b.clock.Add(time.Minute)
+	b.advance(time.Minute)
 	for range 60 {
 		b.fake.Break("/recordings/register", 1, func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
 			if r.URL.Query().Get("camera_id") == bad.CameraID {
@@ -341,7 +354,7 @@ func TestOneCameraThatTimesOut(t *testing.T) {
 			answer.ServeHTTP(w, r)
 		})
 		_, _ = b.round(t.Context(), t.Context())
-		b.clock = b.clock.Add(time.Minute)
+		b.advance(time.Minute)
 	}
 	if c := b.central(good); c.State != spool.CentralRecording {
 		t.Errorf("the other camera after an hour: %+v", c)
