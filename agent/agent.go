@@ -82,7 +82,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger) (e
 		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
-	if err := a.build(ctx); err != nil {
+	if err := a.build(); err != nil {
 		return err
 	}
 	return a.run(ctx)
@@ -101,14 +101,12 @@ func (a *agent) spoolOptions() spool.Options {
 }
 
 // build makes the parts; none of them runs yet.
-func (a *agent) build(ctx context.Context) error {
+func (a *agent) build() error {
 	if err := a.buildCameras(); err != nil {
 		return err
 	}
 	if a.cfg.S3.Bucket != "" {
-		if err := a.buildUploader(ctx); err != nil {
-			return err
-		}
+		a.buildUploader()
 	} else {
 		a.log.Warn().Msg("no s3.bucket: segments are recorded and kept, nothing is uploaded or deleted")
 	}
@@ -142,16 +140,13 @@ func (a *agent) buildCameras() error {
 	return nil
 }
 
-func (a *agent) buildUploader(ctx context.Context) error {
+func (a *agent) buildUploader() {
 	c := a.cfg.S3
 	bandwidth := uploader.NewBandwidth(uploadLimits(a.cfg.Upload), a.now)
-	store, err := s3.New(ctx, s3.Options{
+	store := s3.New(s3.Options{
 		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.PathStyle, AccessKeyID: c.AccessKeyID.Reveal(),
 		SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), PartSize: c.PartSize, Checksum: s3.Checksum(c.Checksum), CAFile: c.CAFile, Throttle: bandwidth,
 	})
-	if err != nil {
-		return err
-	}
 	o := uploader.Options{
 		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Grace: uploadGrace, Log: a.log, Now: a.now,
 		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
@@ -165,7 +160,6 @@ func (a *agent) buildUploader(ctx context.Context) error {
 			Ledger: a.spool, Changed: a.spool.Subscribe(), CentralConfigured: a.cfg.Central.URL != "", KeepFor: a.cfg.Retention.KeepFor, Log: a.log, Now: a.now,
 		}
 	}
-	return nil
 }
 
 func uploadLimits(c config.Upload) uploader.Limits {

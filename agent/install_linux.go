@@ -36,19 +36,8 @@ func prepareHost(sc *service.Config, cfg *config.Config) error {
 	}
 	uid, _ := strconv.Atoi(u.Uid)
 	gid, _ := strconv.Atoi(u.Gid)
-	dataDir, err := filepath.Abs(cfg.Agent.DataDir)
+	writable, err := ownPlaces(cfg, uid, gid)
 	if err != nil {
-		return fmt.Errorf("find data_dir: %w", err)
-	}
-	writable := []string{dataDir}
-	if cfg.Log.File != "" {
-		logFile, err := filepath.Abs(cfg.Log.File)
-		if err != nil {
-			return fmt.Errorf("find log.file: %w", err)
-		}
-		writable = append(writable, filepath.Dir(logFile))
-	}
-	if err := own(dataDir, uid, gid); err != nil {
 		return err
 	}
 	if err := readableBy(cfg.Path, gid); err != nil {
@@ -81,19 +70,55 @@ func makeServiceUser() error {
 	return nil
 }
 
-// own makes a directory and gives it, with what an earlier run under another
-// user left in it, to the service's user.
-func own(dir string, uid, gid int) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("make data_dir: %w", err)
-	}
-	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, uid, gid))
-	})
+// ownPlaces gives the service's user the directories that it writes to, and
+// returns them.
+func ownPlaces(cfg *config.Config, uid, gid int) ([]string, error) {
+	dataDir, err := own("agent.data_dir", cfg.Agent.DataDir, uid, gid)
 	if err != nil {
-		return fmt.Errorf("give data_dir to user %s: %w", serviceUser, err)
+		return nil, err
 	}
-	return nil
+	// What an earlier run under another user left. Nothing else in there is ours.
+	for _, entry := range []string{"segments", "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock", "spool.id"} {
+		err := filepath.WalkDir(filepath.Join(dataDir, entry), func(path string, _ os.DirEntry, err error) error {
+			if errors.Is(err, os.ErrNotExist) {
+				return nil
+			}
+			return errors.Join(err, os.Lchown(path, uid, gid))
+		})
+		if err != nil {
+			return nil, fmt.Errorf("give what is in agent.data_dir to user %s: %w", serviceUser, err)
+		}
+	}
+	if cfg.Log.File == "" {
+		return []string{dataDir}, nil
+	}
+	if !filepath.IsAbs(cfg.Log.File) {
+		return nil, fmt.Errorf("log.file %q is relative: a service has no directory of its own, write the whole path", cfg.Log.File)
+	}
+	logs, err := own("the directory of log.file", filepath.Dir(cfg.Log.File), uid, gid)
+	return []string{dataDir, logs}, err
+}
+
+// own makes a directory that does not exist yet, and gives it to the service's
+// user. It returns its path without symbolic links, which the unit needs.
+func own(what, dir string, uid, gid int) (string, error) {
+	if !filepath.IsAbs(dir) {
+		return "", fmt.Errorf("%s %q is relative: a service has no directory of its own, write the whole path", what, dir)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return "", fmt.Errorf("make %s: %w", what, err)
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", fmt.Errorf("find %s: %w", what, err)
+	}
+	if dir == "/" || dir == "/var/log" || dir == "/tmp" {
+		return "", fmt.Errorf("%s %s is not the agent's alone: name a directory below it", what, dir)
+	}
+	if err := os.Chown(dir, uid, gid); err != nil {
+		return "", fmt.Errorf("give %s to user %s: %w", what, serviceUser, err)
+	}
+	return dir, nil
 }
 
 // readableBy lets a group read a file that others may not: the configuration
@@ -113,10 +138,32 @@ func readableBy(path string, gid int) error {
 func tryConfig(executable, path string, uid, gid uint32) error {
 	cmd := exec.Command(executable, "check", "config", "--config", path)
 	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/bin:/bin"} // what the administrator's shell has, the service has not
+	if err := addEnvironment(cmd); err != nil {
+		return err
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{}}}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("user %s, which the service runs as, cannot use %s with %s: %w: %s; put them where it can read, such as /usr/local/bin and /etc/recording-agent",
-			serviceUser, executable, path, err, bytes.TrimSpace(out))
+		return fmt.Errorf("user %s, which the service runs as, cannot use %s with %s: %w: %s; put them where it can read, such as /usr/local/bin and /etc/recording-agent, and secrets of the environment into %s",
+			serviceUser, executable, path, err, bytes.TrimSpace(out), environmentFile)
+	}
+	return nil
+}
+
+// environmentFile is named in the unit; it need not exist.
+const environmentFile = "/etc/recording-agent/environment"
+
+// addEnvironment reads the plain NAME=value lines of the unit's environment file.
+func addEnvironment(cmd *exec.Cmd) error {
+	data, err := os.ReadFile(environmentFile)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the service's environment: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		name, value, found := strings.Cut(strings.TrimSpace(line), "=")
+		if found && !strings.HasPrefix(name, "#") {
+			cmd.Env = append(cmd.Env, name+"="+strings.Trim(value, `"'`))
+		}
 	}
 	return nil
 }

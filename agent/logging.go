@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -25,6 +26,11 @@ func newLog(c config.Log) (zerolog.Logger, io.Closer) {
 	var closer io.Closer = io.NopCloser(nil)
 	console := c.Format == "console" || c.Format == "auto" && c.File == "" && term.IsTerminal(int(os.Stderr.Fd()))
 	if c.File != "" {
+		if err := writable(c.File); err != nil {
+			log := zerolog.New(os.Stderr).Level(level).With().Timestamp().Logger()
+			log.Error().Err(err).Msg("log.file cannot be written: the log goes to standard error; correct log.file, or the rights of its directory")
+			return log, closer
+		}
 		file := &lumberjack.Logger{
 			Filename: c.File, MaxSize: int(max(1, c.MaxSize>>20)), MaxAge: int(max(1, c.MaxAge/(24*time.Hour))), MaxBackups: c.MaxFiles,
 		}
@@ -34,4 +40,17 @@ func newLog(c config.Log) (zerolog.Logger, io.Closer) {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: c.File != ""}
 	}
 	return zerolog.New(out).Level(level).With().Timestamp().Logger(), closer
+}
+
+// writable makes a log file and its directory: the library that writes it would
+// say nothing of one that it cannot open.
+func writable(file string) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }

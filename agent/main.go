@@ -127,7 +127,9 @@ gives uploads in flight ten seconds; a second one ends at once.`,
 }
 
 func checkCommand(file *string) *cobra.Command {
-	check := &cobra.Command{Use: "check", Short: "Look for trouble without recording"}
+	check := &cobra.Command{Use: "check", Short: "Look for trouble without recording", RunE: func(*cobra.Command, []string) error {
+		return &unusableError{errors.New(`say what to check: "check config"`)}
+	}}
 	check.AddCommand(&cobra.Command{
 		Use:   "config",
 		Short: "Validate the configuration",

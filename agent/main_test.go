@@ -52,6 +52,9 @@ func TestCommandLine(t *testing.T) {
 		"no configuration":        {nil, []string{"run"}, 2, []string{"agent.example.toml", "--config"}},
 		"file does not exist":     {nil, []string{"run", "--config", "other.toml"}, 2, []string{"other.toml", "agent.example.toml"}},
 		"valid configuration":     {valid, []string{"check", "config"}, 0, []string{"valid", "cameras: 1"}},
+		"nothing to check":        {valid, []string{"check"}, 2, []string{"check config"}},
+		"unknown check":           {valid, []string{"check", "bogus"}, 2, []string{"bogus"}},
+		"log that cannot be":      {map[string]string{"agent.toml": strings.Replace(validConfig, "data_dir = \"data\"", "data_dir = \"agent.toml\"\n[log]\nfile = \"agent.toml/x.log\"", 1)}, []string{"run"}, 1, []string{"log.file cannot be written", "data_dir"}},
 		"invalid, all at once":    {broken, []string{"check", "config"}, 2, []string{"agent.toml:3: agent.klient", "agent.client_name", "camera[0].id"}},
 		"invalid, nothing starts": {broken, []string{"run"}, 2, []string{"agent.toml:3: agent.klient", "camera[0].id"}},
 	} {

@@ -46,6 +46,11 @@ func serviceCommands(file *string) []*cobra.Command {
 			return install(c, cfg)
 		}},
 		verb("uninstall", "Remove the service; recordings and configuration stay", func(s service.Service, c *cobra.Command) error {
+			if state, err := s.Status(); err == nil && state == service.StatusRunning {
+				if err := s.Stop(); err != nil {
+					return fmt.Errorf("stop it first: %w", err)
+				}
+			}
 			return done(c, s.Uninstall, "the service is removed; recordings and configuration are where they were")
 		}),
 		verb("start", "Start the service", func(s service.Service, c *cobra.Command) error { return done(c, s.Start, "started") }),

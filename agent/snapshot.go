@@ -43,7 +43,7 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
 	out := status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
-		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, Frames: c.Frames,
+		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames,
 		Reconnects: c.Reconnects, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 	if a.reconciler != nil && c.Segment != "" {

@@ -168,7 +168,10 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	o := &seg.open
 	result, err := o.writer.Finish()
 	if errors.Is(err, mp4.ErrEmpty) {
-		return errors.Join(o.file.Close(), os.Remove(o.file.Name()))
+		if err := errors.Join(o.file.Close(), os.Remove(o.file.Name())); err != nil {
+			d.log.Warn().Err(err).Str("segment", seg.ID).Msg("an empty segment could not be removed; the next start does it")
+		}
+		return nil
 	}
 	if err != nil {
 		return err
@@ -184,7 +187,10 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	}
 	d.log.Info().Str("segment", seg.ID).Dur("duration", result.Duration).Int64("bytes", result.Size).
 		Int64("frames", result.Frames).Msg("segment finished")
-	return o.file.Close()
+	if err := o.file.Close(); err != nil { // it was synced before
+		d.log.Warn().Err(err).Str("segment", seg.ID).Msg("the file of a finished segment could not be closed")
+	}
+	return nil
 }
 
 // finishLate tries the segments again that could not be finished.

@@ -20,22 +20,23 @@ const (
 
 // Status is a camera's present condition.
 type Status struct {
-	ID, Name     string
-	State        State
-	VideoCodec   string // h264 or h265
-	AudioCodec   string
-	Width        int
-	Height       int
-	BitRate      float64 // bits per second over the last seconds
-	FrameRate    float64 // pictures per second over the last seconds
-	LastFrame    time.Time
-	Segment      string // id of the one being recorded
-	SegmentStart time.Time
-	Frames       int64 // pictures since the agent started
-	Reconnects   int64
-	Damages      int64 // stretches that were lost to missing or broken packets
-	LastError    string
-	LastErrorAt  time.Time
+	ID, Name      string
+	State         State
+	VideoCodec    string // h264 or h265
+	AudioCodec    string
+	Width         int
+	Height        int
+	BitRate       float64 // bits per second over the last seconds
+	FrameRate     float64 // pictures per second over the last seconds
+	LastFrame     time.Time
+	Segment       string // id of the one being recorded
+	SegmentStart  time.Time
+	SegmentFrames int64 // pictures of that segment so far
+	Frames        int64 // pictures since the agent started
+	Reconnects    int64
+	Damages       int64 // stretches that were lost to missing or broken packets
+	LastError     string
+	LastErrorAt   time.Time
 }
 
 // meterWindow is how long bit and frame rate are averaged.
@@ -94,11 +95,11 @@ func (m *meter) frameTime() time.Duration {
 }
 
 func (m *meter) segment(seg *segment) {
-	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart = Live, seg.ID, seg.Start })
+	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart, s.SegmentFrames = Live, seg.ID, seg.Start, 0 })
 }
 
 func (m *meter) stop() {
-	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart = Waiting, "", time.Time{} })
+	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart, s.SegmentFrames = Waiting, "", time.Time{}, 0 })
 }
 
 func (m *meter) damaged(cause string) {
@@ -117,6 +118,7 @@ func (m *meter) sample(sample *media.Sample, size int) {
 	if sample.Track == 0 {
 		m.frames++
 		m.status.Frames++
+		m.status.SegmentFrames++
 		m.status.LastFrame = now
 	}
 	m.bytes += int64(size)

@@ -116,7 +116,7 @@ func answerStatus(s Snapshot) statusAnswer {
 	for _, c := range s.Cameras {
 		if c.State == "recording" {
 			a.ActiveRecordings++
-			a.RecordingInfo = append(a.RecordingInfo, recordingInfo{c.ID, c.Name, c.RecordingID, c.Frames, moment(c.SegmentStart)})
+			a.RecordingInfo = append(a.RecordingInfo, recordingInfo{c.ID, c.Name, c.RecordingID, c.SegmentFrames, moment(c.SegmentStart)})
 		}
 		a.CameraStatus = append(a.CameraStatus, answerCamera(c))
 	}

@@ -26,7 +26,7 @@ func full(context.Context) (Snapshot, error) {
 		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), FreeBytes: 123456789,
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
-				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", Frames: 1500, Reconnects: 2,
+				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,
 				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute)},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},
 		},

@@ -18,22 +18,23 @@ type Snapshot struct {
 
 // Camera is one camera's state.
 type Camera struct {
-	ID, Name     string
-	State        string // connecting, recording, waiting
-	Codec        string
-	AudioCodec   string
-	Width        int
-	Height       int
-	Bitrate      float64 // bits per second
-	FrameRate    float64 // pictures per second
-	LastFrame    time.Time
-	Segment      string // id of the one being recorded
-	SegmentStart time.Time
-	RecordingID  string // central's, of that segment
-	Frames       int64
-	Reconnects   int64
-	LastError    string
-	LastErrorAt  time.Time
+	ID, Name      string
+	State         string // connecting, recording, waiting
+	Codec         string
+	AudioCodec    string
+	Width         int
+	Height        int
+	Bitrate       float64 // bits per second
+	FrameRate     float64 // pictures per second
+	LastFrame     time.Time
+	Segment       string // id of the one being recorded
+	SegmentStart  time.Time
+	SegmentFrames int64  // pictures of the segment so far
+	RecordingID   string // central's, of that segment
+	Frames        int64
+	Reconnects    int64
+	LastError     string
+	LastErrorAt   time.Time
 }
 
 // Destination is one destination's state.

@@ -68,7 +68,10 @@ var known = map[string]Fault{
 func Classify(err error) Fault {
 	var mismatch *MismatchError
 	var file *FileError
+	var setup *SetupError
 	switch {
+	case errors.As(err, &setup):
+		return Fault{Cause: setup.Error(), Remedy: "mend the shared AWS files, the AWS variables in the environment, or s3.ca_file"}
 	case errors.As(err, &mismatch):
 		return Fault{Cause: mismatch.Error(), Remedy: "it is uploaded again", Scope: ScopeSegment, Again: true}
 	case errors.As(err, &file), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -67,13 +68,40 @@ type Options struct {
 // Store is one bucket. It is safe for concurrent use.
 type Store struct {
 	opts   Options
-	client *s3.Client
 	tls    bool
+	mu     sync.Mutex  // of setting up
+	client *s3.Client  // nil until that has succeeded
 	echoes atomic.Bool // it checks the checksums of bodies: it repeats them in its answers
 }
 
 // New prepares a store. It does not talk to it.
-func New(ctx context.Context, o Options) (*Store, error) {
+func New(o Options) *Store {
+	return &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
+}
+
+// SetupError says that certificates or the SDK's configuration cannot be read.
+type SetupError struct{ Err error }
+
+func (e *SetupError) Error() string { return "set up S3: " + e.Err.Error() }
+func (e *SetupError) Unwrap() error { return e.Err }
+
+// setUp makes the client when there is none yet. What keeps it from that may be
+// mended while the agent records, so it is tried again with each upload.
+func (s *Store) setUp(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return nil
+	}
+	client, err := newClient(ctx, s.opts)
+	if err != nil {
+		return &SetupError{err}
+	}
+	s.client = client
+	return nil
+}
+
+func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 	client, err := httpClient(o.CAFile, o.Throttle)
 	if err != nil {
 		return nil, err
@@ -88,21 +116,19 @@ func New(ctx context.Context, o Options) (*Store, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
-		return nil, fmt.Errorf("set up S3: %w", err)
+		return nil, err
 	}
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
-	s := &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
-	s.client = s3.NewFromConfig(cfg, func(so *s3.Options) {
+	return s3.NewFromConfig(cfg, func(so *s3.Options) {
 		if o.Endpoint != "" {
 			so.BaseEndpoint = aws.String(o.Endpoint)
 		}
 		so.UsePathStyle = o.PathStyle
 		so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // ours are explicit
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
-	})
-	return s, nil
+	}), nil
 }
 
 // Object is a segment on its way to a store. While it is still being recorded it
@@ -174,6 +200,9 @@ func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
 // SendPart sends one whole part of a file that is still growing, and opens its
 // upload when none is open.
 func (s *Store) SendPart(ctx context.Context, o Object, number int, r Resume) error {
+	if err := s.setUp(ctx); err != nil {
+		return err
+	}
 	d := s.resuming(o, r)
 	if r.Open() == nil {
 		_, err := d.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
@@ -190,6 +219,9 @@ func (s *Store) SendPart(ctx context.Context, o Object, number int, r Resume) er
 // Check asks the store for an upload of which only the ledger knows, and forgets
 // it when the store has.
 func (s *Store) Check(ctx context.Context, o Object, r Resume) error {
+	if err := s.setUp(ctx); err != nil {
+		return err
+	}
 	return s.resuming(o, r).forgetGone(ctx)
 }
 
@@ -206,10 +238,22 @@ func encodeMetadata(values map[string]string, segment string) map[string]string 
 	out := map[string]string{metaSegment: segment}
 	for k, v := range values {
 		if v != "" {
-			out[k] = url.PathEscape(v)
+			out[k] = escape(v)
 		}
 	}
 	return out
+}
+
+// maxMetadata bounds each value: S3 takes 2 KiB of metadata in all.
+const maxMetadata = 400
+
+// escape percent-encodes a value, and cuts it where it is too long.
+func escape(v string) string {
+	runes := []rune(v)
+	for len(url.PathEscape(string(runes))) > maxMetadata {
+		runes = runes[:len(runes)-1]
+	}
+	return url.PathEscape(string(runes))
 }
 
 // Head is what a store says of an object.
@@ -251,6 +295,9 @@ func (e *MismatchError) Error() string {
 // checked by the store when it came, against the SHA-256 in its signature. sent
 // is the multipart upload that made the object, nil when it is not known.
 func (s *Store) Verify(ctx context.Context, o Object, sent *spool.Upload) (by string, err error) {
+	if err := s.setUp(ctx); err != nil {
+		return "", err
+	}
 	h, err := s.head(ctx, o.Key)
 	if err != nil {
 		return "", err

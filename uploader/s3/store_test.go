@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/pem"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -39,11 +40,7 @@ func options(endpoint string) Options {
 
 func newStore(t testing.TB, o Options) *Store {
 	t.Helper()
-	s, err := New(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return New(o)
 }
 
 // memory is a Resume that forgets nothing.
@@ -390,6 +387,8 @@ func TestFaultsOfARealStore(t *testing.T) {
 		{"nobody listens", func(o *Options) { o.Endpoint = "http://127.0.0.1:1" }, "nothing listens", "s3.endpoint"},
 		{"no such host", func(o *Options) { o.Endpoint = "http://no-such-store.invalid" }, "is not known", "s3.endpoint"},
 		{"wrong region", func(o *Options) { o.Region = "mars-north-1" }, "another region", "s3.region"},
+		// The last: it stays in the environment.
+		{"no such profile", func(*Options) { t.Setenv("AWS_PROFILE", "nobody") }, "set up S3", "AWS"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := options(server.Endpoint)
@@ -505,5 +504,61 @@ func TestDamagedPartsAreSentAgain(t *testing.T) {
 	}
 	if _, got := download(t, s, obj.Key); !bytes.Equal(got, data) {
 		t.Error("the stored bytes are not the file's")
+	}
+}
+
+// Inside TLS, too, a store that knows no checksums is given the SHA-256 of each
+// body, in its signature: it would otherwise check nothing.
+func TestBodiesAreSigned(t *testing.T) {
+	for _, tc := range []struct {
+		checksum Checksum
+		echo     bool
+		unsigned int
+	}{{ChecksumAuto, false, 0}, {ChecksumWhenRequired, false, 0}, {ChecksumAuto, true, 3}} {
+		var mu sync.Mutex
+		var hashes []string
+		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			switch operation(r) {
+			case "create":
+				_, _ = io.WriteString(w, "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>")
+			case "part":
+				mu.Lock()
+				hashes = append(hashes, r.Header.Get("X-Amz-Content-Sha256"))
+				mu.Unlock()
+				if tc.echo {
+					w.Header().Set("X-Amz-Checksum-Crc64nvme", r.Header.Get("X-Amz-Checksum-Crc64nvme"))
+				}
+				w.Header().Set("ETag", `"1"`)
+			default:
+				_, _ = io.WriteString(w, "<CompleteMultipartUploadResult/>")
+			}
+		}))
+		defer server.Close()
+		o := options(server.URL)
+		o.Checksum = tc.checksum
+		o.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(o.CAFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		obj, _ := object(t, 20<<20)
+		obj.Size, obj.Checksum = 0, "" // it is growing
+		s, m := newStore(t, o), &memory{}
+		for n := range 4 {
+			if err := s.SendPart(t.Context(), obj, n+1, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		unsigned := 0
+		for _, h := range hashes {
+			if h == "UNSIGNED-PAYLOAD" {
+				unsigned++
+			} else if len(h) != 64 {
+				t.Errorf("the signature covers %q", h)
+			}
+		}
+		if len(hashes) != 4 || unsigned != tc.unsigned {
+			t.Errorf("%s, echo %v: %d of %d parts were unsigned, want %d: %q", tc.checksum, tc.echo, unsigned, len(hashes), tc.unsigned, hashes)
+		}
 	}
 }
