@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"time"
@@ -174,15 +175,19 @@ func Load(path string, env Env) (*Config, error) {
 	return Parse(path, data, env)
 }
 
+// quoted is what an error message of the TOML library repeats of the file: it may
+// be a secret whose quotes were forgotten.
+var quoted = regexp.MustCompile("(?s)[\"'`].*[\"'`]")
+
 // Parse validates a TOML text. Its error is of type Errors.
 func Parse(file string, data []byte, env Env) (*Config, error) {
 	root := map[string]any{}
 	if _, err := toml.Decode(string(data), &root); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return nil, Errors{{File: file, Line: syntax.Position.Line, Wrong: "is not valid TOML: " + syntax.Message}}
+			return nil, Errors{{File: file, Line: syntax.Position.Line, Wrong: "is not valid TOML: " + quoted.ReplaceAllString(syntax.Message, hidden)}}
 		}
-		return nil, Errors{{File: file, Wrong: "is not valid TOML: " + err.Error()}}
+		return nil, Errors{{File: file, Wrong: "is not valid TOML: " + quoted.ReplaceAllString(err.Error(), hidden)}}
 	}
 	p := &parser{file: file, env: env, lines: lineNumbers(string(data))}
 	c := p.config(root)

@@ -33,7 +33,7 @@ func exampleFile(t testing.TB) string {
 	return string(data)
 }
 
-var testEnv = env(map[string]string{"AGENT_CENTRAL_TOKEN": "very-secret", "/run/url": "rtsp://u:very-secret@cam/1\n"})
+var testEnv = env(map[string]string{"AGENT_CENTRAL_TOKEN": "very-secret", "/run/url": "rtsp://u:very-secret@cam/1\n", "/run/empty": "\n"})
 
 func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 	text := exampleFile(t)
@@ -116,6 +116,18 @@ func TestProblems(t *testing.T) {
 		{minimal + "[upload]\nmax_bandwidth = \"5MB\"\n", `x.toml:4: upload.max_bandwidth: "5MB" is no bandwidth; write a bandwidth in quotes, like "20Mbit"`},
 		{minimal + "[[upload.window]]\nfrom = \"8\"\n", `x.toml:4: upload.window[0].from: "8" is no time of day`},
 		{minimal + "[[upload.window]]\nfrom = \"08:00\"\n", "x.toml:3: upload.window[0].to: is missing"},
+		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"\"\n", "x.toml:5: central.token: is missing"},
+		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"t\"\n", "x.toml:3: central.client_id: is missing"},
+		{minimal + "[central]\nurl = \"https://u:very-secret@c\"\n", `x.toml:4: central.url: "***@c" is not the address`},
+		{minimal + "[central]\ntoken = very-secret\n", "x.toml:4: is not valid TOML"},
+		{minimal + "[s3]\nendpoint = \"https://u:very-secret@c\"\n", `s3.endpoint: "***@c" is not`},
+		{minimal + "[s3]\nca_file = \"/nope\"\n", "x.toml:4: s3.ca_file: the file cannot be read"},
+		{minimal + "[s3]\nca_file = \"/run/url\"\n", "x.toml:4: s3.ca_file: there is no certificate in /run/url"},
+		{minimal + "[segment]\npart = 1\n[s3]\naccess_key_id = \"test\"\n", "access_key_id and secret_access_key belong together"},
+		{"camera = [1, \"x\"]\n" + minimal, "x.toml:1: camera: holds a whole number where a table is wanted; write [[camera]]"},
+		{cam("[[camera]]\nid = \"c\"\nurl = \"\"\n"), "x.toml:11: camera[2].url: is missing"},
+		{cam("[[camera]]\nid = \"c\"\nurl = \"rtsp://h/1#x\"\n"), "x.toml:11: camera[2].url: is not the address of an RTSP stream"},
+		{cam("[[camera]]\nid = \"c\"\nurl = \"file:/run/empty\"\n"), "x.toml:11: camera[2].url: the file /run/empty is empty"},
 		{minimal + "[status]\nlisten = \"8001\"\n", `x.toml:4: status.listen: "8001" is not an address`},
 		{minimal + "[log]\nlevel = \"loud\" # why\n", `x.toml:4: log.level: "loud" is not known`},
 		{minimal + "\"data_dir\" = '''\n[x]\ny = 1'''\n[status]\nallowed_hosts = [\n  \"a:1\", # [\n]\n", `x.toml:7: status.allowed_hosts: "a:1" is not a host name`},

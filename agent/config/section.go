@@ -70,9 +70,12 @@ func (p *parser) sections(root map[string]any, path string) []*section {
 		tables = v
 	case []any:
 		for _, e := range v {
-			if t, ok := e.(map[string]any); ok {
-				tables = append(tables, t)
+			t, ok := e.(map[string]any)
+			if !ok {
+				p.problem(path, "holds "+kindOf(e)+" where a table is wanted", "write [["+path+"]]")
+				continue
 			}
+			tables = append(tables, t)
 		}
 	default:
 		p.problem(path, "is not a list of tables", "write [["+path+"]]")
@@ -314,12 +317,30 @@ func (s *section) secret(name string) Secret {
 	}
 	if path, ok := strings.CutPrefix(text, "file:"); ok {
 		data, err := s.p.env.ReadFile(path)
-		if err != nil {
+		text := strings.TrimRight(string(data), "\r\n")
+		switch {
+		case err != nil:
 			s.problem(name, "the file cannot be read: "+err.Error(), "check path and permissions")
+		case text == "":
+			s.problem(name, "the file "+path+" is empty", "write the secret into it")
 		}
-		return Secret{strings.TrimRight(string(data), "\r\n")}
+		return Secret{text}
 	}
 	return Secret{text}
+}
+
+// unset says whether a reference led to nothing, which was reported.
+func (s *section) unset(name string) bool {
+	text, _ := s.values[name].(string)
+	if variable, ok := strings.CutPrefix(text, "env:"); ok {
+		v, _ := s.p.env.Lookup(variable)
+		return v == ""
+	}
+	if path, ok := strings.CutPrefix(text, "file:"); ok {
+		data, _ := s.p.env.ReadFile(path)
+		return strings.TrimRight(string(data), "\r\n") == ""
+	}
+	return false
 }
 
 // done reports the keys that nobody took.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
@@ -38,17 +39,27 @@ func (p *parser) central(s *section, c *Config) {
 		return
 	}
 	if u := webURL(c.Central.URL); u == nil || strings.Contains(u.Path, "/v0/") {
-		s.problem("url", fmt.Sprintf("%q is not the address of a server", c.Central.URL), `write "https://host", without the path of the API`)
+		s.problem("url", fmt.Sprintf("%q is not the address of a server", withoutUser(c.Central.URL)), `write "https://host", without the path of the API`)
 	}
-	if !c.Central.Token.IsSet() && !s.has("token") {
+	if !c.Central.Token.IsSet() && !s.unset("token") {
 		s.problem("token", "is missing", `write "env:NAME" or "file:/path" with the token that the central server has given this client`)
 	}
-	if _, err := uuid.Parse(c.Central.ClientID); err != nil {
+	if c.Central.ClientID == "" {
+		s.problem("client_id", "is missing", "write the id of this client at the central server (a UUID)")
+	} else if _, err := uuid.Parse(c.Central.ClientID); err != nil {
 		s.problem("client_id", "is not a UUID", "write the id of this client at the central server")
 	}
 	if strings.HasPrefix(c.Central.URL, "http://") {
 		c.Warnings = append(c.Warnings, "central.url is http: the token crosses the network unprotected")
 	}
+}
+
+// withoutUser hides what may be a password in something that is not a proper URL.
+func withoutUser(text string) string {
+	if at := strings.LastIndex(text, "@"); at >= 0 {
+		return hidden + text[at:]
+	}
+	return text
 }
 
 // webURL returns nil for anything but http(s)://host[:port][/path].
@@ -104,10 +115,10 @@ func (p *parser) cameraURL(s *section, value Secret) {
 	const instead = `write "rtsp://user:password@host:554/path", special characters in the password percent-encoded`
 	u, err := url.Parse(value.Reveal())
 	switch {
-	case !value.IsSet() && !s.has("url"):
+	case !value.IsSet() && !s.unset("url"):
 		s.problem("url", "is missing", instead)
 	case !value.IsSet(): // its reference was reported
-	case err != nil || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
+	case err != nil || u.Fragment != "" || strings.IndexFunc(value.Reveal(), unicode.IsSpace) >= 0 || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
 		s.problem("url", "is not the address of an RTSP stream", instead) // it is not quoted: it may hold a password
 	}
 }
@@ -140,11 +151,19 @@ func (p *parser) s3(s *section, c *Config) {
 	}
 	if c.S3.Endpoint != "" {
 		if u := webURL(c.S3.Endpoint); u == nil || u.Path != "" {
-			s.problem("endpoint", fmt.Sprintf("%q is not the address of a store", c.S3.Endpoint), `write "https://host:port"`)
+			s.problem("endpoint", fmt.Sprintf("%q is not the address of a store", withoutUser(c.S3.Endpoint)), `write "https://host:port"`)
 		}
 	}
-	if c.S3.AccessKeyID.IsSet() != c.S3.SecretAccessKey.IsSet() && len(p.problems) == 0 {
+	if c.S3.AccessKeyID.IsSet() != c.S3.SecretAccessKey.IsSet() && !s.unset("access_key_id") && !s.unset("secret_access_key") {
 		s.problem("access_key_id", "access_key_id and secret_access_key belong together", "set both, or leave both out for the SDK's default chain")
+	}
+	if c.S3.CAFile != "" {
+		pem, err := p.env.ReadFile(c.S3.CAFile)
+		if err != nil {
+			s.problem("ca_file", "the file cannot be read: "+err.Error(), "check path and permissions")
+		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
+			s.problem("ca_file", "there is no certificate in "+c.S3.CAFile, "write a file with certificates in PEM form")
+		}
 	}
 	if wrong, instead := checkKey(c.S3.Key); wrong != "" {
 		s.problem("key", wrong, instead)
