@@ -44,6 +44,7 @@ const (
 	deferGeneral   = 5 * time.Minute // when central does not work for anybody: then none is to wait for long
 	askAgain       = time.Hour       // after a refusal
 	refusalLasts   = 24 * time.Hour  // then it is for good
+	refusalsWanted = 12              // within that time: a day without central proves nothing
 
 	// callGrace is what a call under way gets when the agent stops: one that is
 	// cut off may have made a row of which nobody knows.
@@ -59,11 +60,12 @@ type Reconciler struct {
 	log     zerolog.Logger
 	now     func() time.Time
 
-	limiter *rate.Limiter
-	outage  *outage.Outage
-	refused map[string]*outage.Outage // by camera
-	pause   *backoff.ExponentialBackOff
-	tries   map[string]int // failed attempts of a segment since the start
+	limiter  *rate.Limiter
+	outage   *outage.Outage
+	refused  map[string]*outage.Outage // by camera
+	pause    *backoff.ExponentialBackOff
+	tries    map[string]int // failed attempts of a segment since the start
+	refusals map[string]int // 403 and 404 about a segment since the start
 
 	mu     sync.Mutex
 	status Status
@@ -76,7 +78,7 @@ func NewReconciler(l Ledger, changed <-chan struct{}, s Server, log zerolog.Logg
 		ledger: l, changed: changed, server: s, log: log, now: now,
 		limiter: rate.NewLimiter(callsPerSecond, callsPerSecond),
 		outage:  outage.New(log, "central server gets no reports", now),
-		refused: map[string]*outage.Outage{}, tries: map[string]int{}, pause: backoff.NewExponentialBackOff(),
+		refused: map[string]*outage.Outage{}, tries: map[string]int{}, refusals: map[string]int{}, pause: backoff.NewExponentialBackOff(),
 	}
 	r.pause.InitialInterval, r.pause.MaxInterval, r.pause.Multiplier, r.pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return r
@@ -258,6 +260,7 @@ func (r *Reconciler) succeeded(seg spool.Segment) {
 		o.Recovered()
 	}
 	delete(r.tries, seg.ID)
+	delete(r.refusals, seg.ID)
 	r.pause.Reset()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -301,7 +304,11 @@ func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) e
 func (r *Reconciler) refuse(ctx context.Context, seg spool.Segment, reason string, now time.Time) error {
 	registered := seg.Central.State != spool.CentralNone
 	since := seg.Central.RefusedAt
-	forGood := registered || !since.IsZero() && now.Sub(since) >= refusalLasts
+	r.refusals[seg.ID]++
+	forGood := registered || !since.IsZero() && now.Sub(since) >= refusalLasts && r.refusals[seg.ID] >= refusalsWanted
+	if forGood {
+		delete(r.refusals, seg.ID)
+	}
 	o := r.refused[seg.CameraID]
 	if o == nil {
 		o = outage.New(r.log.With().Str("camera", seg.CameraID).Logger(), "central refuses the recordings of a camera", r.now)

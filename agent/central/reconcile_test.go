@@ -254,6 +254,21 @@ func TestRefusedCameraDoesNotStopTheOthers(t *testing.T) {
 	}
 }
 
+// Two refusals a day apart are not a day of refusals: the file stays.
+func TestDayWithoutCentralIsNoRefusal(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	for range 2 {
+		b.fake.Break("/recordings/register", 1, centraltest.Answer(403, "Camera not assigned to this client"))
+		b.ok(b.settle())
+		b.advance(30 * time.Hour)
+	}
+	b.ok(b.settle())
+	if c := b.central(seg); c.State != spool.CentralRecording {
+		t.Errorf("after a day without central: %+v", c)
+	}
+}
+
 func TestRecordingThatCentralCleanedUp(t *testing.T) {
 	b := newBench(t)
 	seg := b.begin(b.camera)

@@ -223,7 +223,12 @@ func (s *Server) manualRecord(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	if s.knows(w, r, q.Get("camera_id")) {
+	snap, ok := s.snapshot(w, r)
+	switch {
+	case !ok:
+	case len(snap.Cameras) == 0:
+		fail(w, http.StatusServiceUnavailable, "No cameras available")
+	case s.knows(w, r, q.Get("camera_id")):
 		fail(w, http.StatusNotImplemented, notYet)
 	}
 }

@@ -296,6 +296,15 @@ func (s *Spool) planPresent(ctx context.Context) error {
 				return err
 			}
 		}
+		// What is not verified yet goes to the bucket that is configured now. An upload
+		// that was open in another is not known there, and is begun again.
+		for _, d := range s.opts.Destinations {
+			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET bucket = ?, state = 'pending'
+				WHERE destination = ? AND bucket <> ? AND state <> 'verified'`, d.Bucket, d.Name, d.Bucket)
+			if err != nil {
+				return fmt.Errorf("ledger: turn deliveries to %s: %w", d.Name, err)
+			}
+		}
 		// Central was told that a segment stays here; now it is to learn where it goes.
 		_, err := tx.ExecContext(ctx, `UPDATE segments SET central_state = 'recording'
 			WHERE state = 'finished' AND central_state = 'completed' AND EXISTS

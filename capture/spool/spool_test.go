@@ -329,6 +329,24 @@ func TestDestinationThatComesLater(t *testing.T) {
 	}
 }
 
+// What is not verified when the bucket is changed goes to the new one, and central
+// is told so.
+func TestBucketThatChanges(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := finished(t, s, "gate", epoch, 1)
+	must(t, s.Close())
+	o := testOptions(t, s.Dir())
+	o.Destinations[0].Bucket = "another"
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	_, err = s.Recover(t.Context())
+	must(t, err)
+	if d, err := s.Deliveries(t.Context(), rec.ID); err != nil || len(d) != 1 || d[0].Bucket != "another" {
+		t.Errorf("deliveries %+v, %v", d, err)
+	}
+}
+
 // A disk that has damaged the front of a file has not made its footage worthless.
 func TestDamagedFileIsKept(t *testing.T) {
 	for name, damage := range map[string][]byte{
