@@ -48,5 +48,6 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
 	defer s.changed()
-	return s.ledger.one(ctx, "deleted", id, `UPDATE segments SET state = 'deleted' WHERE id = ? AND state = 'finished'`, id)
+	// The file is gone: an end of the agent must not keep its row from saying so.
+	return s.ledger.one(context.WithoutCancel(ctx), "deleted", id, `UPDATE segments SET state = 'deleted' WHERE id = ? AND state = 'finished'`, id)
 }
