@@ -35,6 +35,7 @@ const maxJump = 10 * time.Second
 type attempt struct {
 	session *Session
 	client  *gortsplib.Client
+	conn    *gathering // to the camera; the last one, when it redirected
 	sink    Sink
 
 	life  context.Context // ends when the connections have to be torn down
@@ -68,6 +69,7 @@ func (s *Session) attempt(ctx context.Context, transport Transport, sink Sink) e
 		return err
 	}
 	a.played = time.Since(a.began)
+	a.conn.playing.Store(transport == TCP)
 	return a.watch(ctx, transport)
 }
 
@@ -96,8 +98,9 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 			if err != nil {
 				return nil, err
 			}
+			a.conn = &gathering{Conn: c}
 			// A TLS handshake has no deadline in gortsplib and does not heed Close.
-			return &sniffer{Conn: c, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
+			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
 		},
 		ListenPacket:      s.listenUDP,
 		OnPacketsLost:     func(uint64) {},
