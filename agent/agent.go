@@ -22,8 +22,6 @@ import (
 )
 
 const (
-	// primary is the name of the [s3] destination in the ledger.
-	primary = "primary"
 	// uploadGrace is what uploads in flight get when the agent stops.
 	uploadGrace = 10 * time.Second
 	// maxUploadParts is how many parts a segment may have: S3's limit.
@@ -39,8 +37,8 @@ type agent struct {
 
 	spool      *spool.Spool
 	cameras    []*capture.Camera
-	uploader   *uploader.Uploader  // nil without a bucket
-	reconciler *central.Reconciler // nil without a central server
+	uploaders  []*uploader.Uploader // by destination, as in cfg.Destinations
+	reconciler *central.Reconciler  // nil without a central server
 	heartbeat  *central.Heartbeat
 	reaper     *uploader.Reaper
 	status     *status.Server
@@ -90,12 +88,12 @@ func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger) (e
 
 func (a *agent) spoolOptions() spool.Options {
 	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, Log: a.log, Now: a.now}
-	if a.cfg.S3.Bucket != "" {
-		o.Destinations = []spool.Destination{{Name: primary, Bucket: a.cfg.S3.Bucket, Key: func(s spool.Segment) string {
-			return config.RenderKey(a.cfg.S3.Key, config.KeyValues{
+	for _, d := range a.cfg.Destinations() {
+		o.Destinations = append(o.Destinations, spool.Destination{Name: d.Name, Bucket: d.Bucket, Optional: !d.Required, Key: func(s spool.Segment) string {
+			return config.RenderKey(d.Key, config.KeyValues{
 				CameraID: s.CameraID, CameraName: s.CameraName, Client: s.ClientName, Segment: s.ID, Start: s.Start,
 			})
-		}}}
+		}})
 	}
 	return o
 }
@@ -105,11 +103,7 @@ func (a *agent) build() error {
 	if err := a.buildCameras(); err != nil {
 		return err
 	}
-	if a.cfg.S3.Bucket != "" {
-		a.buildUploader()
-	} else {
-		a.log.Warn().Msg("no s3.bucket: segments are recorded and kept, nothing is uploaded or deleted")
-	}
+	a.buildUploaders()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
@@ -121,8 +115,8 @@ func (a *agent) build() error {
 
 func (a *agent) buildCameras() error {
 	cut := capture.Segmenting{Duration: a.cfg.Segment.Duration, Part: a.cfg.Segment.Part, Sync: a.cfg.Segment.Sync, MaxBytes: math.MaxInt64}
-	if a.cfg.S3.Bucket != "" {
-		cut.MaxBytes = a.cfg.S3.PartSize * (maxUploadParts - 100)
+	for _, d := range a.cfg.Destinations() {
+		cut.MaxBytes = min(cut.MaxBytes, d.PartSize*(maxUploadParts-100))
 	}
 	parts := capture.NewPartPool()
 	for _, c := range a.cfg.Cameras {
@@ -140,26 +134,33 @@ func (a *agent) buildCameras() error {
 	return nil
 }
 
-func (a *agent) buildUploader() {
-	c := a.cfg.S3
+func (a *agent) buildUploaders() {
 	bandwidth := uploader.NewBandwidth(uploadLimits(a.cfg.Upload), a.now)
-	store := s3.New(s3.Options{
-		Bucket: c.Bucket, Region: c.Region, Endpoint: c.Endpoint, PathStyle: c.PathStyle, AccessKeyID: c.AccessKeyID.Reveal(),
-		SecretAccessKey: c.SecretAccessKey.Reveal(), SessionToken: c.SessionToken.Reveal(), PartSize: c.PartSize, Checksum: s3.Checksum(c.Checksum), CAFile: c.CAFile, Throttle: bandwidth,
-	})
-	o := uploader.Options{
-		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: primary, Grace: uploadGrace, Log: a.log, Now: a.now,
-		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
+	for _, d := range a.cfg.Destinations() {
+		a.buildUploader(d, bandwidth)
 	}
-	if c.Live {
-		o.Grown = a.spool.SubscribeGrowth()
-	}
-	a.uploader = uploader.New(o)
-	if a.cfg.Retention.DeleteAfterUpload {
+	if len(a.uploaders) > 0 && a.cfg.Retention.DeleteAfterUpload {
 		a.reaper = &uploader.Reaper{
 			Ledger: a.spool, Changed: a.spool.Subscribe(), CentralConfigured: a.cfg.Central.URL != "", KeepFor: a.cfg.Retention.KeepFor, Log: a.log, Now: a.now,
 		}
 	}
+}
+
+func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) {
+	store := s3.New(s3.Options{
+		Bucket: d.Bucket, Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, CAFile: d.CAFile,
+		AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), SessionToken: d.SessionToken.Reveal(),
+		PartSize: d.PartSize, Checksum: s3.Checksum(d.Checksum), Throttle: bandwidth, Now: a.now,
+		StorageClass: d.StorageClass, Encryption: d.Encryption, KMSKeyID: d.KMSKeyID, LockMode: d.LockMode, LockDays: d.LockDays,
+	})
+	o := uploader.Options{
+		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: d.Name, Section: d.Section, Grace: uploadGrace, Log: a.log, Now: a.now,
+		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
+	}
+	if d.Live {
+		o.Grown = a.spool.SubscribeGrowth()
+	}
+	a.uploaders = append(a.uploaders, uploader.New(o))
 }
 
 func uploadLimits(c config.Upload) uploader.Limits {
@@ -189,8 +190,8 @@ func (a *agent) run(ctx context.Context) error {
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.log) })
-	if a.uploader != nil {
-		rest.Go(func() error { return a.uploader.Run(behind) })
+	for _, u := range a.uploaders {
+		rest.Go(func() error { return u.Run(behind) })
 	}
 	if a.reaper != nil {
 		rest.Go(func() error { return a.reaper.Run(behind) })

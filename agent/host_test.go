@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -38,7 +37,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-const hostBucket = "footage"
+const (
+	hostBucket   = "footage"
+	mirrorBucket = "copy"
+)
 
 // host is a camera host and the world around it: cameras, a real S3 server
 // behind a line that can be cut, and a central server behind another.
@@ -47,6 +49,8 @@ type host struct {
 	dir     string
 	cameras []string // ids
 	segment string   // duration
+	more    string   // at the end of the configuration
+	local   bool     // without any destination
 	hub     *rtsptest.Hub
 	silence context.CancelFunc
 	store   *s3test.Server
@@ -62,7 +66,7 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, dir: t.TempDir(), segment: "5s", cameras: []string{"6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "7c9e6679-7425-40de-944b-e07fc1f90ae7"}}
-	h.store = s3test.Run(t, false, hostBucket)
+	h.store = s3test.Run(t, false, hostBucket, mirrorBucket)
 	h.objects = s3.New(s3.Options{
 		Region: s3test.Region, BaseEndpoint: &h.store.Endpoint, UsePathStyle: true,
 		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, s3test.SecretKey, ""),
@@ -113,26 +117,33 @@ func (h *host) configure() {
 	for _, id := range h.cameras {
 		fmt.Fprintf(&cameras, "[[camera]]\nid = %q\nurl = %q\ntransport = \"tcp\"\n", id, h.hub.URL(id))
 	}
-	text := fmt.Sprintf(`
-[agent]
-client_name = "host"
-data_dir = %q
-[central]
-url = "http://%s"
-token = "test"
-client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
-[segment]
-duration = %q
+	store := fmt.Sprintf(`
 [s3]
 bucket = %q
 region = %q
 endpoint = "http://%s"
 path_style = true
 access_key_id = %q
-secret_access_key = %q
+secret_access_key = %q`, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey)
+	storage := "s3"
+	if h.local {
+		storage, store = "local", ""
+	}
+	text := fmt.Sprintf(`
+[agent]
+client_name = "host"
+data_dir = %q
+storage = %q
+[central]
+url = "http://%s"
+token = "test"
+client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+[segment]
+duration = %q
+%s
 [status]
 listen = %q
-%s`, h.data(), h.toRows.address, h.segment, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey, h.status, &cameras)
+%s%s`, h.data(), storage, h.toRows.address, h.segment, store, h.status, &cameras, h.more)
 	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -223,7 +234,11 @@ func (h *host) backlog() string {
 	if err := json.NewDecoder(response.Body).Decode(&s); err != nil {
 		return err.Error()
 	}
-	if n := len(h.files()); s.Sync.Pending > 0 || len(s.Destinations) != 1 || s.Destinations[0].Segments > 0 || n > 0 {
+	waiting := 0
+	for _, d := range s.Destinations {
+		waiting += d.Segments
+	}
+	if n := len(h.files()); s.Sync.Pending > 0 || len(s.Destinations) == 0 || waiting > 0 || n > 0 {
 		return fmt.Sprintf("%d updates for central, destinations %+v, %d files", s.Sync.Pending, s.Destinations, n)
 	}
 	return ""
@@ -231,7 +246,11 @@ func (h *host) backlog() string {
 
 // object fetches what central has been told of.
 func (h *host) object(key string) (string, error) {
-	out, err := h.objects.GetObject(h.t.Context(), &s3.GetObjectInput{Bucket: aws.String(hostBucket), Key: &key})
+	return h.objectIn(hostBucket, key)
+}
+
+func (h *host) objectIn(bucket, key string) (string, error) {
+	out, err := h.objects.GetObject(h.t.Context(), &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {
 		return "", err
 	}

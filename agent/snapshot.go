@@ -16,16 +16,16 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	for _, c := range a.cameras {
 		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c.Status()))
 	}
-	if a.uploader != nil {
-		u := a.uploader.Status()
-		backlog, err := a.spool.Backlog(ctx, primary)
+	for i, d := range a.cfg.Destinations() {
+		u := a.uploaders[i].Status()
+		backlog, err := a.spool.Backlog(ctx, d.Name)
 		if err != nil {
 			return s, err
 		}
-		s.Destinations = []status.Destination{{
-			Name: u.Name, Bucket: a.cfg.S3.Bucket, Location: u.Location, Connected: u.Connected, BacklogSegs: backlog.Segments, BacklogBytes: backlog.Bytes,
+		s.Destinations = append(s.Destinations, status.Destination{
+			Name: d.Name, Required: d.Required, Bucket: d.Bucket, Location: u.Location, Connected: u.Connected, BacklogSegs: backlog.Segments, BacklogBytes: backlog.Bytes,
 			BacklogSeconds: backlog.Duration.Seconds(), InFlight: u.InFlight, LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
-		}}
+		})
 	}
 	if a.reconciler != nil {
 		pending, err := a.spool.UnreportedCount(ctx)
@@ -71,8 +71,8 @@ func (a *agent) pulse(ctx context.Context) central.Pulse {
 			p.ActiveRecordings++
 		}
 	}
-	if a.uploader != nil {
-		p.LastUpload = a.uploader.Status().LastSuccess
+	if len(a.uploaders) > 0 {
+		p.LastUpload = a.uploaders[0].Status().LastSuccess
 	}
 	return p
 }

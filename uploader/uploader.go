@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type Ledger interface {
 	Stored(ctx context.Context, segmentID, destination string) error
 	Verified(ctx context.Context, segmentID, destination, by string, at time.Time) error
 	DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error
+	Rekeyed(ctx context.Context, segmentID, destination, key, reason string) error
 	DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error
 	Damaged(ctx context.Context, segmentID string, size int64, checksum string) error
 	FileMissing(ctx context.Context, segmentID string) error
@@ -55,6 +57,7 @@ type Options struct {
 	Grown       <-chan struct{} // a hint that open segments have grown; nil: send finished segments only
 	Store       Store
 	Destination string        // its name in the ledger
+	Section     string        // of the configuration: what remedies name; empty: s3
 	Parallel    int           // bodies that are sent at once
 	Backlog     float64       // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
 	Bandwidth   *Bandwidth    // that the store keeps to
@@ -336,6 +339,11 @@ func (u *Uploader) succeeded() {
 // an outage of its destination does not hold them up.
 func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 	fault, wait := u.fault(err, job.Delivery.Attempts)
+	var taken *s3.TakenError
+	if errors.As(err, &taken) {
+		u.rekey(ctx, job, fault.Cause)
+		return
+	}
 	if fault.Damaged {
 		u.rehash(ctx, job.Segment)
 	}
@@ -352,6 +360,9 @@ func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 // wait after so many attempts.
 func (u *Uploader) fault(err error, attempts int) (s3.Fault, time.Duration) {
 	fault := s3.Classify(err)
+	if u.opts.Section != "" {
+		fault.Remedy = strings.ReplaceAll(fault.Remedy, "s3.", u.opts.Section+".")
+	}
 	now := u.opts.Now()
 	u.outage.Failed(fault.Cause, fault.Remedy)
 	wait := deferral(attempts)

@@ -120,7 +120,7 @@ func newStorage(t *testing.T, segments int) *storage {
 	var err error
 	s.spool, err = spool.Open(t.Context(), spool.Options{
 		Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now,
-		Destinations: []spool.Destination{{Name: "primary", Bucket: "shelf", Key: func(seg spool.Segment) string { return seg.ID + ".mp4" }}},
+		Destinations: []spool.Destination{{Name: "primary", Bucket: "shelf", Key: func(seg spool.Segment) string { return seg.Start.Format("150405") + ".mp4" }}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -436,6 +436,32 @@ func TestClockThatWasAhead(t *testing.T) {
 		after(time.Minute)
 		if d := s.state(0); d.State != spool.Verified {
 			t.Errorf("a minute later: %+v", d)
+		}
+	})
+}
+
+// A segment whose key is taken goes to a key of its own, at once.
+func TestTakenKeyIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 2)
+		defer s.close()
+		first := true
+		s.shelf.upload = func(_ context.Context, segment string) error {
+			if segment == id(1) && first {
+				first = false
+				return fmt.Errorf("complete the upload: %w", &s3.TakenError{Key: "000100.mp4", Segment: "another"})
+			}
+			return nil
+		}
+		s.run()
+		after(time.Second)
+		for i, key := range []string{"000000.mp4", "000100_" + id(1) + ".mp4"} {
+			if d := s.state(i); d.State != spool.Verified || d.Key != key {
+				t.Errorf("segment %d: %+v", i, d)
+			}
+		}
+		if n := strings.Count(s.log.String(), "do two agents have the same client_name?"); n != 1 {
+			t.Errorf("said %d times:\n%s", n, s.log.String())
 		}
 	})
 }

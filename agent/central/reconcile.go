@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -199,8 +200,8 @@ func recordingName(seg spool.Segment) string {
 	return clip(seg.CameraName, maxName-len(suffix)) + suffix
 }
 
-// complete reports a segment that every destination has confirmed, or that is to
-// go nowhere.
+// complete reports a segment that the primary destination has confirmed, or that
+// is to go nowhere.
 func (r *Reconciler) complete(ctx context.Context, seg spool.Segment) error {
 	deliveries, err := r.ledger.Deliveries(ctx, seg.ID)
 	if err != nil {
@@ -222,27 +223,29 @@ func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
 	if seg.Checksum != "" {
 		u.Checksum = "crc64nvme:" + seg.Checksum
 	}
-	if len(deliveries) > 0 { // the primary destination is the first
-		u.StorageType, u.Bucket, u.Key, u.FilePath = "aws", deliveries[0].Bucket, deliveries[0].Key, deliveries[0].Key
+	if i := slices.IndexFunc(deliveries, verified); i >= 0 { // the primary destination is the first
+		u.StorageType, u.Bucket, u.Key, u.FilePath = "aws", deliveries[i].Bucket, deliveries[i].Key, deliveries[i].Key
 	}
 	return u
 }
 
-// missing reports a segment whose file is gone: it is lost, unless the store had
-// confirmed it before.
+func verified(d spool.Delivery) bool { return d.State == spool.Verified }
+
+// missing reports a segment whose file is gone: it is lost, unless a store had
+// confirmed it before. Central plays from the primary one alone.
 func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
 	deliveries, err := r.ledger.Deliveries(ctx, seg.ID)
 	if err != nil {
 		return err
 	}
-	safe := len(deliveries) > 0
-	for _, d := range deliveries {
-		safe = safe && d.State == spool.Verified
-	}
-	if safe {
+	if len(deliveries) > 0 && verified(deliveries[0]) {
 		return r.report(ctx, seg, completed(seg, deliveries), spool.CentralCompleted)
 	}
-	return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: "the local file was lost before it was uploaded"}, spool.CentralFailed)
+	message := "the local file was lost before it was uploaded"
+	if i := slices.IndexFunc(deliveries, verified); i >= 0 {
+		message += "; mirror " + deliveries[i].Destination + " has it: " + deliveries[i].Bucket + "/" + deliveries[i].Key
+	}
+	return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: message}, spool.CentralFailed)
 }
 
 func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, state spool.CentralState) error {

@@ -25,7 +25,8 @@ type Config struct {
 	Central   Central
 	Cameras   []Camera
 	Segment   Segment
-	S3        S3
+	S3        Destination // the primary
+	Mirrors   []Destination
 	Upload    Upload
 	Retention Retention
 	Status    Status
@@ -37,6 +38,7 @@ type Config struct {
 type Agent struct {
 	ClientName string
 	DataDir    string
+	Storage    string // s3, local
 }
 
 // Central is [central]. Without a URL there is no central server.
@@ -63,8 +65,12 @@ type Segment struct {
 	Sync     time.Duration
 }
 
-// S3 is [s3], the primary destination. Without a bucket nothing is uploaded.
-type S3 struct {
+// Destination is [s3], the primary, or one [[mirror]]. Without a bucket in [s3]
+// nothing is uploaded.
+type Destination struct {
+	Name            string // in the ledger, the log and the status
+	Section         string // s3, or mirror[0]
+	Required        bool   // local files stay until it has them; the primary always is
 	Bucket          string
 	Region          string
 	Endpoint        string
@@ -75,8 +81,13 @@ type S3 struct {
 	Key             string // template, see RenderKey
 	PartSize        int64  // bytes
 	Live            bool   // parts are sent while the segment is recorded
-	Checksum        string // auto, when_required
+	Checksum        string // auto, crc64nvme, crc32c, md5
 	CAFile          string
+	StorageClass    string // empty: the bucket's
+	Encryption      string // empty: the bucket's; AES256, aws:kms
+	KMSKeyID        string
+	LockMode        string // empty, governance, compliance
+	LockDays        int
 }
 
 // Upload is [upload]: how all destinations share the uplink.
@@ -193,7 +204,7 @@ func Parse(file string, data []byte, env Env) (*Config, error) {
 	c := p.config(root)
 	c.Path = file
 	for name := range root {
-		p.problem(name, "is not a known section", "known: agent, central, camera, segment, s3, retention, status, log")
+		p.problem(name, "is not a known section", "known: agent, central, camera, segment, s3, mirror, upload, retention, status, log")
 	}
 	if len(p.problems) > 0 {
 		slices.SortStableFunc(p.problems, func(a, b Problem) int {
@@ -211,7 +222,7 @@ func (p *parser) config(root map[string]any) *Config {
 	p.central(p.section(root, "central"), c)
 	p.cameras(p.sections(root, "camera"), c)
 	p.segment(p.section(root, "segment"), c)
-	p.s3(p.section(root, "s3"), c)
+	p.destinations(p.section(root, "s3"), p.sections(root, "mirror"), c)
 	p.upload(p.section(root, "upload"), c)
 	p.retention(p.section(root, "retention"), c)
 	p.status(p.section(root, "status"), c)

@@ -52,6 +52,10 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 		t.Errorf("windows of the example: %+v", w)
 	}
 	all.Upload.Windows = nil
+	if m := all.Mirrors; len(m) != 1 || m[0].Name != "onsite" || !m[0].Required || m[0].Key != DefaultKey || !m[0].PathStyle {
+		t.Errorf("mirrors of the example: %+v", m)
+	}
+	all.Mirrors = nil
 	c.Status.AllowedHosts = all.Status.AllowedHosts
 	if DefaultDataDir() != "/var/lib/recording-agent" {
 		all.Agent.DataDir = c.Agent.DataDir
@@ -67,12 +71,16 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 // Every key that the code knows stands in the example.
 func TestExampleIsComplete(t *testing.T) {
 	text := exampleFile(t)
-	source, err := os.ReadFile("validate.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"validate.go", "destination.go"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, data...)
 	}
 	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
-	if len(keys) < 30 {
+	if len(keys) < 45 {
 		t.Fatalf("only %d keys were found in the code", len(keys))
 	}
 	for _, k := range keys {
@@ -113,6 +121,17 @@ func TestProblems(t *testing.T) {
 		{minimal + "[s3]\nkey = \"{camera_id}/{client}/{start}{hour}.mp4\"\n", "x.toml:4: s3.key: {hour} is not known"},
 		{minimal + "[s3]\npart_size = \"1MiB\"\n", "x.toml:4: s3.part_size: 1MiB is out of range; write 5MiB to 5GiB"},
 		{minimal + "[s3]\naccess_key_id = \"test\"\n", "access_key_id and secret_access_key belong together"},
+		{minimal + "[s3]\nstorage_class = \"DEEP_ARCHIVE\"\n", "x.toml:4: s3.storage_class: what lies in DEEP_ARCHIVE cannot be played"},
+		{minimal + "[s3]\nstorage_class = \"standard\"\n", `x.toml:4: s3.storage_class: "standard" is not a storage class`},
+		{minimal + "[s3]\nencryption = \"aes\"\n", `x.toml:4: s3.encryption: "aes" is not known; write one of AES256, aws:kms`},
+		{minimal + "[s3]\nkms_key_id = \"k\"\n", "x.toml:4: s3.kms_key_id: is not used"},
+		{minimal + "[s3]\nlock_days = 3\n", "s3.lock_mode: lock_mode and lock_days belong together"},
+		{minimal + "[s3]\nbucket = \"abc\"\n[[mirror]]\nbucket = \"def\"\n", `mirror[0].name: "" cannot be the name of a mirror`},
+		{minimal + "[s3]\nbucket = \"abc\"\n[[mirror]]\nname = \"primary\"\nbucket = \"def\"\n", `x.toml:6: mirror[0].name: "primary" is the name of another`},
+		{minimal + "[s3]\nbucket = \"abc\"\n[[mirror]]\nname = \"m\"\n", `x.toml:5: mirror[0].bucket: is missing`},
+		{minimal + "[[mirror]]\nname = \"m\"\nbucket = \"def\"\n", `x.toml:3: mirror[0]: mirrors nothing`},
+		{minimal + "[s3]\nbucket = \"abc\"\n[[mirror]]\nname = \"m\"\nbucket = \"def\"\npart_size = \"1MiB\"\n", `x.toml:8: mirror[0].part_size: 1MiB is out of range`},
+		{"[agent]\nclient_name = \"w\"\nstorage = \"local\"\n[s3]\nbucket = \"abc\"\n", `x.toml:3: agent.storage: is "local", but there are destinations`},
 		{minimal + "[upload]\nmax_bandwidth = \"5MB\"\n", `x.toml:4: upload.max_bandwidth: "5MB" is no bandwidth; write a bandwidth in quotes, like "20Mbit"`},
 		{minimal + "[[upload.window]]\nfrom = \"8\"\n", `x.toml:4: upload.window[0].from: "8" is no time of day`},
 		{minimal + "[[upload.window]]\nfrom = \"08:00\"\n", "x.toml:3: upload.window[0].to: is missing"},

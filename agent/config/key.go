@@ -67,8 +67,8 @@ func checkKey(template string) (wrong, instead string) {
 		return "has an empty or a relative step", "write it like a path without / in front"
 	case strings.ContainsAny(plain, "{}\\\"<>%^`|~#?*[]\x00") || strings.IndexFunc(plain, func(r rune) bool { return r < 32 || r > 126 }) >= 0:
 		return "has characters that are not safe in a key", "write A-Z a-z 0-9 . _ - / and placeholders"
-	case len(longest) > maxKey:
-		return fmt.Sprintf("can become %d characters long, the central server takes %d", len(longest), maxKey), "shorten it"
+	case len(longest)+len("_")+36 > maxKey: // a segment's id is added where the key is taken
+		return fmt.Sprintf("can become %d characters long, the central server takes %d", len(longest)+37, maxKey), "shorten it"
 	}
 	return "", ""
 }

@@ -158,7 +158,7 @@ func (s *section) count(name string, fallback, low, high int) int {
 func (s *section) choice(name string, choices ...string) string {
 	v := s.text(name, choices[0])
 	if !slices.Contains(choices, v) {
-		s.problem(name, fmt.Sprintf("%q is not known", v), "write one of "+strings.Join(choices, ", "))
+		s.problem(name, fmt.Sprintf("%q is not known", v), "write one of "+strings.TrimPrefix(strings.Join(choices, ", "), ", "))
 		return choices[0]
 	}
 	return v

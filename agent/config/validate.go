@@ -1,7 +1,6 @@
 package config
 
 import (
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
@@ -17,6 +16,7 @@ import (
 func (p *parser) agent(s *section, c *Config) {
 	c.Agent.ClientName = s.text("client_name", "")
 	c.Agent.DataDir = s.text("data_dir", DefaultDataDir())
+	c.Agent.Storage = s.choice("storage", "s3", "local")
 	switch {
 	case strings.TrimSpace(c.Agent.ClientName) == "":
 		s.problem("client_name", "is missing", `write the name that recordings are known by, like "warehouse-7"`)
@@ -131,43 +131,6 @@ func (p *parser) segment(s *section, c *Config) {
 		s.problem("part", "is longer than segment.duration", "write at most "+short(c.Segment.Duration))
 	}
 	s.done()
-}
-
-// bucketName follows the naming rules of S3 for general purpose buckets.
-var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-
-func (p *parser) s3(s *section, c *Config) {
-	c.S3 = S3{
-		Bucket: s.text("bucket", ""), Region: s.text("region", ""), Endpoint: strings.TrimSuffix(s.text("endpoint", ""), "/"),
-		PathStyle:   s.flag("path_style", false),
-		AccessKeyID: s.secret("access_key_id"), SecretAccessKey: s.secret("secret_access_key"), SessionToken: s.secret("session_token"),
-		Key:      s.text("key", DefaultKey),
-		PartSize: s.size("part_size", 5<<20, 5<<20, 5<<30), Live: s.flag("live", true),
-		Checksum: s.choice("checksum", "auto", "when_required"), CAFile: s.text("ca_file", ""),
-	}
-	s.done()
-	if c.S3.Bucket != "" && !bucketName.MatchString(c.S3.Bucket) {
-		s.problem("bucket", fmt.Sprintf("%q is not the name of a bucket", c.S3.Bucket), "write 3 to 63 of a-z 0-9 . -, without s3:// or a path")
-	}
-	if c.S3.Endpoint != "" {
-		if u := webURL(c.S3.Endpoint); u == nil || u.Path != "" {
-			s.problem("endpoint", fmt.Sprintf("%q is not the address of a store", withoutUser(c.S3.Endpoint)), `write "https://host:port"`)
-		}
-	}
-	if c.S3.AccessKeyID.IsSet() != c.S3.SecretAccessKey.IsSet() && !s.unset("access_key_id") && !s.unset("secret_access_key") {
-		s.problem("access_key_id", "access_key_id and secret_access_key belong together", "set both, or leave both out for the SDK's default chain")
-	}
-	if c.S3.CAFile != "" {
-		pem, err := p.env.ReadFile(c.S3.CAFile)
-		if err != nil {
-			s.problem("ca_file", "the file cannot be read: "+err.Error(), "check path and permissions")
-		} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-			s.problem("ca_file", "there is no certificate in "+c.S3.CAFile, "write a file with certificates in PEM form")
-		}
-	}
-	if wrong, instead := checkKey(c.S3.Key); wrong != "" {
-		s.problem("key", wrong, instead)
-	}
 }
 
 func (p *parser) upload(s *section, c *Config) {

@@ -79,6 +79,7 @@ type cameraAnswer struct {
 
 type destinationAnswer struct {
 	Name            string  `json:"name"`
+	Required        bool    `json:"required"`
 	Bucket          string  `json:"bucket"`
 	Location        string  `json:"location"`
 	Connected       bool    `json:"connected"`
@@ -125,7 +126,7 @@ func answerStatus(s Snapshot) statusAnswer {
 			a.BucketStatus = bucketStatus{Connected: d.Connected, BucketName: d.Bucket}
 		}
 		a.Destinations = append(a.Destinations, destinationAnswer{
-			d.Name, d.Bucket, d.Location, d.Connected, d.BacklogSegs, d.BacklogBytes, round(d.BacklogSeconds, 1), d.InFlight,
+			d.Name, d.Required, d.Bucket, d.Location, d.Connected, d.BacklogSegs, d.BacklogBytes, round(d.BacklogSeconds, 1), d.InFlight,
 			moment(d.LastSuccess), orNull(d.LastError), orNull(d.Remedy),
 		})
 	}

@@ -40,6 +40,7 @@ type Camera struct {
 // Destination is one destination's state.
 type Destination struct {
 	Name           string
+	Required       bool // local files stay until it has them
 	Bucket         string
 	Location       string
 	Connected      bool

@@ -10,24 +10,34 @@ import (
 // and that are due at now: those being recorded first, then finished ones of the
 // last hour newest first, then the rest oldest first.
 func (s *Spool) Unreported(ctx context.Context, now time.Time, limit int) ([]Segment, error) {
-	return s.segments(ctx, `WHERE `+unreported+` AND (central_next_us <= ?1 OR central_next_us > ?4)
-		ORDER BY CASE WHEN state = 'recording' THEN 0 WHEN start_us > ?2 THEN 1 ELSE 2 END,
-		         CASE WHEN start_us > ?2 THEN -start_us ELSE start_us END
-		LIMIT ?3`, micros(now), micros(now.Add(-time.Hour)), limit, micros(now.Add(tooFar)))
+	return s.segments(ctx, `WHERE `+unreported+` AND (central_next_us <= ?2 OR central_next_us > ?5)
+		ORDER BY CASE WHEN state = 'recording' THEN 0 WHEN start_us > ?3 THEN 1 ELSE 2 END,
+		         CASE WHEN start_us > ?3 THEN -start_us ELSE start_us END
+		LIMIT ?4`, s.primary(), micros(now), micros(now.Add(-time.Hour)), limit, micros(now.Add(tooFar)))
+}
+
+// primary is the name of the destination that central is told of; empty when
+// segments stay on this host.
+func (s *Spool) primary() string {
+	if len(s.opts.Destinations) == 0 {
+		return ""
+	}
+	return s.opts.Destinations[0].Name
 }
 
 // A finished segment has something to say when it is not registered yet, or once
-// every delivery is verified; with none at all it is complete as it is.
+// it is verified at the primary destination, ?1; mirrors hold nothing up. Without
+// a destination it is complete as it is.
 const unreported = `central_state IN ('none','registered','recording') AND (
 	   state = 'recording' AND central_state <> 'recording'
 	OR state IN ('missing','empty')
 	OR state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
-		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state <> 'verified')))`
+		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?1)))`
 
 // UnreportedCount is how many segments wait for central.
 func (s *Spool) UnreportedCount(ctx context.Context) (int, error) {
 	var n int
-	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE "+unreported).Scan(&n); err != nil {
+	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE "+unreported, s.primary()).Scan(&n); err != nil {
 		return 0, fmt.Errorf("ledger: count unreported segments: %w", err)
 	}
 	return n, nil

@@ -12,7 +12,7 @@ import (
 // Deliveries lists the ways of one segment, the primary destination first.
 func (s *Spool) Deliveries(ctx context.Context, segmentID string) ([]Delivery, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+deliveryColumns+` FROM deliveries
-		WHERE segment_id = ? ORDER BY destination <> 'primary', destination`, segmentID)
+		WHERE segment_id = ? ORDER BY destination <> ?, destination`, segmentID, s.primary())
 	if err != nil {
 		return nil, fmt.Errorf("ledger: deliveries of %s: %w", segmentID, err)
 	}
@@ -73,7 +73,7 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 	if !q.EndedBefore.IsZero() {
 		before = micros(q.EndedBefore)
 	}
-	jobs, err := s.jobs(ctx, `WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished'
+	jobs, err := s.jobs(ctx, `WHERE destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'
 		AND (next_us <= ? OR next_us > ?) AND end_us >= ? AND end_us < ? ORDER BY attempts, start_us LIMIT ?`,
 		q.Destination, micros(q.Now), micros(q.Now.Add(tooFar)), micros(q.EndedFrom), before, q.Limit)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Spool) PartSent(ctx context.Context, segmentID, destination string, p U
 // rests on.
 func (s *Spool) Stored(ctx context.Context, segmentID, destination string) error {
 	return s.ledger.one(ctx, "stored", segmentID, `UPDATE deliveries SET state = 'stored'
-		WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, segmentID, destination)
+		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, segmentID, destination)
 }
 
 // Verified notes that the store has confirmed the object; by says on what ground.
@@ -195,14 +195,14 @@ func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string,
 		}
 		return changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
 			SET state = 'verified', verified_by = ?, verified_us = ?, upload_id = '', error = ''
-			WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, by, micros(at), segmentID, destination))
+			WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, by, micros(at), segmentID, destination))
 	})
 }
 
 // DeliveryDeferred notes a failed attempt and when the next may be made.
 func (s *Spool) DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
 	return s.ledger.one(ctx, "delivery deferred", segmentID, `UPDATE deliveries SET attempts = attempts + 1, error = ?, next_us = ?
-		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, reason, micros(next), segmentID, destination)
+		WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, reason, micros(next), segmentID, destination)
 }
 
 // DeliveryRejected notes that the store does not hold what was uploaded, and when
@@ -210,7 +210,21 @@ func (s *Spool) DeliveryDeferred(ctx context.Context, segmentID, destination, re
 func (s *Spool) DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
 	return s.ledger.one(ctx, "delivery rejected", segmentID, `UPDATE deliveries
 		SET state = 'pending', attempts = attempts + 1, error = ?, next_us = ?
-		WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, reason, micros(next), segmentID, destination)
+		WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, reason, micros(next), segmentID, destination)
+}
+
+// Rekeyed gives a segment another key at a destination, because another object
+// lies under its own. What was sent under that is forgotten.
+func (s *Spool) Rekeyed(ctx context.Context, segmentID, destination, key, reason string) error {
+	defer s.changed()
+	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM upload_parts WHERE segment_id = ? AND destination = ?", segmentID, destination); err != nil {
+			return fmt.Errorf("ledger: rekeyed %s: %w", segmentID, err)
+		}
+		return changed("rekeyed", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
+			SET key = ?, state = 'pending', upload_id = '', attempts = attempts + 1, error = ?, next_us = 0
+			WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, key, reason, segmentID, destination))
+	})
 }
 
 // changed checks that a statement of a transaction changed exactly one row.
@@ -240,7 +254,7 @@ func (s *Spool) Backlog(ctx context.Context, destination string) (Backlog, error
 	var us, oldest int64
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size),0), coalesce(sum(duration_us),0), coalesce(min(start_us),0)
 		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
-		WHERE destination = ? AND deliveries.state <> 'verified' AND segments.state = 'finished'`, destination).
+		WHERE destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`, destination).
 		Scan(&b.Segments, &b.Bytes, &us, &oldest)
 	if err != nil {
 		return b, fmt.Errorf("ledger: backlog of %s: %w", destination, err)

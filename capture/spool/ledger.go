@@ -63,7 +63,7 @@ CREATE TABLE deliveries (
 	destination TEXT NOT NULL,
 	bucket      TEXT NOT NULL,
 	key         TEXT NOT NULL,
-	state       TEXT NOT NULL CHECK (state IN ('pending','stored','verified')),
+	state       TEXT NOT NULL CHECK (state IN ('pending','stored','verified','missed')),
 	verified_by TEXT NOT NULL DEFAULT '',
 	verified_us INTEGER NOT NULL DEFAULT 0,
 	attempts    INTEGER NOT NULL DEFAULT 0,
@@ -74,7 +74,7 @@ CREATE TABLE deliveries (
 	algorithm   TEXT NOT NULL DEFAULT '',
 	PRIMARY KEY (segment_id, destination)
 ) STRICT;
-CREATE INDEX deliveries_open ON deliveries (destination) WHERE state <> 'verified';
+CREATE INDEX deliveries_open ON deliveries (destination) WHERE state IN ('pending','stored');
 
 CREATE TABLE upload_parts (
 	segment_id  TEXT NOT NULL,

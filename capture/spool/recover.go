@@ -95,12 +95,12 @@ func (s *Spool) sayRecovered(seg Segment, result mp4.Result) {
 // withoutFile settles a row whose file is gone: a crash between unlink and row
 // leaves it safe, and then it was deleted.
 func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error {
-	verified, err := s.segments(ctx, "WHERE id = ?2 AND "+safe, false, seg.ID)
+	verified, err := s.segments(ctx, "WHERE id = ?3 AND "+safe, false, s.names(false), seg.ID)
 	if err != nil {
 		return err
 	}
 	if len(verified) == 1 {
-		return s.ledger.one(ctx, "deleted", seg.ID, `UPDATE segments SET state = 'deleted' WHERE id = ?`, seg.ID)
+		return s.deleted(ctx, seg.ID)
 	}
 	r.Missing++
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
@@ -300,7 +300,7 @@ func (s *Spool) planPresent(ctx context.Context) error {
 		// that was open in another is not known there, and is begun again.
 		for _, d := range s.opts.Destinations {
 			_, err := tx.ExecContext(ctx, `UPDATE deliveries SET bucket = ?, state = 'pending'
-				WHERE destination = ? AND bucket <> ? AND state <> 'verified'`, d.Bucket, d.Name, d.Bucket)
+				WHERE destination = ? AND bucket <> ? AND state IN ('pending','stored')`, d.Bucket, d.Name, d.Bucket)
 			if err != nil {
 				return fmt.Errorf("ledger: turn deliveries to %s: %w", d.Name, err)
 			}
@@ -308,7 +308,8 @@ func (s *Spool) planPresent(ctx context.Context) error {
 		// Central was told that a segment stays here; now it is to learn where it goes.
 		_, err := tx.ExecContext(ctx, `UPDATE segments SET central_state = 'recording'
 			WHERE state = 'finished' AND central_state = 'completed' AND EXISTS
-				(SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state <> 'verified')`)
+				(SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?)`,
+			s.primary())
 		if err != nil {
 			return fmt.Errorf("ledger: report segments again: %w", err)
 		}
@@ -320,7 +321,7 @@ func (s *Spool) planPresent(ctx context.Context) error {
 // may have been mended by the restart.
 func (s *Spool) retryAtOnce(ctx context.Context) error {
 	for _, query := range []string{
-		"UPDATE deliveries SET next_us = 0 WHERE state <> 'verified'",
+		"UPDATE deliveries SET next_us = 0 WHERE state IN ('pending','stored')",
 		"UPDATE segments SET central_next_us = 0 WHERE central_state IN ('none','registered','recording')",
 	} {
 		if _, err := s.ledger.db.ExecContext(ctx, query); err != nil {

@@ -73,9 +73,11 @@ const (
 	Pending  DeliveryState = "pending"  // to be uploaded
 	Stored   DeliveryState = "stored"   // the store has accepted it; not yet looked at
 	Verified DeliveryState = "verified" // the store has confirmed size and checksum
+	Missed   DeliveryState = "missed"   // the local file went before an optional destination had it
 )
 
-// Delivery is the way of one segment to one destination. Its key never changes.
+// Delivery is the way of one segment to one destination. Its key is rendered once,
+// and changes only when another object lies under it.
 type Delivery struct {
 	SegmentID   string
 	Destination string

@@ -23,18 +23,19 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// Destination is where finished segments are to be delivered.
+// Destination is where segments are to be delivered.
 type Destination struct {
-	Name   string
-	Bucket string
-	Key    func(Segment) string // rendered once, when the segment begins
+	Name     string
+	Bucket   string
+	Key      func(Segment) string // rendered once, when the segment begins
+	Optional bool                 // local files do not wait for it for long, see Safe
 }
 
 // Options configure a Spool.
 type Options struct {
-	Dir          string // created if it does not exist
-	ClientName   string // for files that are adopted without one
-	Destinations []Destination
+	Dir          string        // created if it does not exist
+	ClientName   string        // for files that are adopted without one
+	Destinations []Destination // the first is the primary: the object there is the one that central is told of
 	Log          zerolog.Logger
 	Now          func() time.Time
 }

@@ -53,9 +53,9 @@ var known = map[string]Fault{
 	"ServiceUnavailable":                 {Cause: "the store is not available for the moment"},
 	"InternalError":                      {Cause: "the store has an internal error"},
 	"QuotaExceeded":                      {Cause: "the store's quota is used up", Remedy: "make room in the bucket, or raise its quota"},
-	"NotImplemented":                     {Cause: "the store does not know a feature that is used", Remedy: `try s3.checksum = "when_required"`},
-	"InvalidArgument":                    {Cause: "the store rejects the request", Remedy: `try s3.checksum = "when_required"`},
-	"InvalidRequest":                     {Cause: "the store rejects the request", Remedy: `try s3.checksum = "when_required"`},
+	"NotImplemented":                     {Cause: "the store does not know a feature that is used", Remedy: `try s3.checksum = "md5"`},
+	"InvalidArgument":                    {Cause: "the store rejects the request", Remedy: `try s3.checksum = "md5"`},
+	"InvalidRequest":                     {Cause: "the store rejects the request", Remedy: `try s3.checksum = "md5"`},
 	"BadDigest":                          {Cause: "the store received other bytes than were announced", Scope: ScopeSegment, Damaged: true},
 	"XAmzContentChecksumMismatch":        {Cause: "the store received other bytes than were announced", Scope: ScopeSegment, Damaged: true},
 	"InvalidPart":                        {Cause: "the store has lost a part of the upload", Scope: ScopeSegment},
@@ -68,12 +68,15 @@ var known = map[string]Fault{
 func Classify(err error) Fault {
 	var mismatch *MismatchError
 	var file *FileError
+	var taken *TakenError
 	var setup *SetupError
 	switch {
 	case errors.As(err, &setup):
 		return Fault{Cause: setup.Error(), Remedy: "mend the shared AWS files, the AWS variables in the environment, or s3.ca_file"}
 	case errors.As(err, &mismatch):
 		return Fault{Cause: mismatch.Error(), Remedy: "it is uploaded again", Scope: ScopeSegment, Again: true}
+	case errors.As(err, &taken):
+		return Fault{Cause: taken.Error(), Remedy: "give each agent a client_name of its own", Scope: ScopeSegment}
 	case errors.As(err, &file), errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
 		return Fault{Cause: err.Error(), Remedy: "look at the disk", Scope: ScopeSegment}
 	}

@@ -2,23 +2,14 @@ package s3
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"hash"
 	"io"
-	"slices"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
-	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
-	"github.com/minio/crc64nvme"
 	"golang.org/x/sync/errgroup"
 
 	"recording-agent/capture/spool"
@@ -35,18 +26,17 @@ type resuming struct {
 }
 
 // CreateMultipartUpload answers with the upload that is open already, if there
-// is one.
-func (d *resuming) CreateMultipartUpload(ctx context.Context, in *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
+// is one. What the object is to be is not manager's to say.
+func (d *resuming) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CreateMultipartUploadOutput, error) {
 	if open := d.resume.Open(); open != nil {
-		return &s3.CreateMultipartUploadOutput{Bucket: in.Bucket, Key: in.Key, UploadId: aws.String(open.ID)}, nil
+		return &s3.CreateMultipartUploadOutput{UploadId: aws.String(open.ID)}, nil
 	}
+	create := d.store.createInput(d.object)
 	upload := spool.Upload{PartSize: d.partSize}
-	in.ChecksumAlgorithm = ""
-	if d.store.checksums() {
-		in.ChecksumAlgorithm, in.ChecksumType = types.ChecksumAlgorithmCrc64nvme, types.ChecksumTypeFullObject
+	if create.ChecksumAlgorithm != "" {
 		upload.Algorithm = algorithm
 	}
-	out, err := d.store.client.CreateMultipartUpload(ctx, in, opts...)
+	out, err := d.store.client.CreateMultipartUpload(ctx, create, opts...)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +57,7 @@ func (d *resuming) forgetGone(ctx context.Context) error {
 	_, err := d.store.client.ListParts(ctx, &s3.ListPartsInput{
 		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID), MaxParts: aws.Int32(1),
 	})
-	var api smithy.APIError
-	if errors.As(err, &api) && api.ErrorCode() == "NoSuchUpload" {
+	if errorCode(err) == "NoSuchUpload" {
 		return d.resume.Abandoned(ctx)
 	}
 	return nil // any other trouble shows when the parts are sent
@@ -114,6 +103,8 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	in.ChecksumAlgorithm = ""
 	if open.Algorithm == algorithm {
 		in.ChecksumCRC64NVME = aws.String(part.Checksum)
+	} else {
+		in.ContentMD5 = aws.String(contentMD5(part))
 	}
 	out, err := d.store.client.UploadPart(ctx, in, append(opts, d.store.protect)...)
 	if err != nil {
@@ -138,9 +129,11 @@ func find(parts []spool.UploadPart, number int) *spool.UploadPart {
 
 // unchanged says that a part need not be read to know that the store has it: a
 // file grows at its end and changes in its front alone. Where the store checks
-// the whole object at the end, that is proved there; elsewhere it is read.
+// the whole object at the end, or says what to compare the file with, that is
+// proved there; elsewhere it is read.
 func (d *resuming) unchanged(open *spool.Upload, known *spool.UploadPart) bool {
-	return known.Number > 1 && open.Algorithm == algorithm && known.Size == d.sizeOf(known.Number)
+	proved := open.Algorithm == algorithm || d.store.google()
+	return known.Number > 1 && proved && known.Size == d.sizeOf(known.Number)
 }
 
 func (d *resuming) sizeOf(number int) int64 {
@@ -208,99 +201,12 @@ func (s *Store) protect(o *s3.Options) {
 	})
 }
 
-// measure reads a part's bytes once, for its size and checksum: CRC64NVME, or MD5
-// in an upload that carries no checksums, because that is what the ETags of most
-// stores are made of.
-func measure(body io.ReadSeeker, alg string) (spool.UploadPart, error) {
-	var h hash.Hash = crc64nvme.New()
-	if alg == "" {
-		h = md5.New()
-	}
-	n, err := io.Copy(h, body)
-	if err == nil {
-		_, err = body.Seek(0, io.SeekStart)
-	}
-	if err != nil {
-		return spool.UploadPart{}, &FileError{err}
-	}
-	if alg == "" {
-		return spool.UploadPart{Size: n, Checksum: hex.EncodeToString(h.Sum(nil))}, nil
-	}
-	return spool.UploadPart{Size: n, Checksum: base64.StdEncoding.EncodeToString(h.Sum(nil))}, nil
-}
-
 // FileError says that the local file could not be read: nothing that the store
 // or the network can help.
 type FileError struct{ Err error }
 
 func (e *FileError) Error() string { return "read the segment's file: " + e.Err.Error() }
 func (e *FileError) Unwrap() error { return e.Err }
-
-// CompleteMultipartUpload has the store put the parts together, and check that
-// the whole has the checksum of the file. Whatever error comes back, the object
-// is looked at before it is believed: the answer may have been lost.
-func (d *resuming) CompleteMultipartUpload(ctx context.Context, in *s3.CompleteMultipartUploadInput, opts ...func(*s3.Options)) (*s3.CompleteMultipartUploadOutput, error) {
-	if open := d.resume.Open(); open != nil && open.Algorithm == algorithm {
-		in.ChecksumType = types.ChecksumTypeFullObject
-		in.MpuObjectSize = aws.Int64(d.object.Size)
-	} else {
-		in.ChecksumCRC64NVME = nil
-	}
-	out, err := d.store.client.CompleteMultipartUpload(ctx, in, opts...)
-	if err == nil {
-		return out, nil
-	}
-	h, headErr := d.store.head(ctx, d.object.Key)
-	if headErr != nil || h.segment != d.object.Segment || h.size != d.object.Size || h.checksum != "" && h.checksum != d.object.Checksum {
-		err = fmt.Errorf("complete the upload: %w", err)
-		return nil, errors.Join(err, d.discard(ctx, err))
-	}
-	return &s3.CompleteMultipartUploadOutput{Bucket: in.Bucket, Key: in.Key}, nil
-}
-
-// discard gives up an upload whose parts can never become the object: the next
-// attempt begins with none. The file is still here.
-func (d *resuming) discard(ctx context.Context, reason error) error {
-	open := d.resume.Open()
-	var api smithy.APIError
-	if open == nil || !errors.As(reason, &api) || !slices.Contains([]string{"BadDigest", "XAmzContentChecksumMismatch", "InvalidPart", "InvalidPartOrder", "NoSuchUpload"}, api.ErrorCode()) {
-		return nil
-	}
-	_, err := d.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID),
-	})
-	if err != nil && (!errors.As(err, &api) || api.ErrorCode() != "NoSuchUpload") {
-		return nil // it is tried again after the next failure
-	}
-	return d.resume.Abandoned(ctx)
-}
-
-// PutObject is how manager sends a file of at most one part. When an upload is
-// open for it, it becomes the only part of that.
-func (d *resuming) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) (*s3.PutObjectOutput, error) {
-	open := d.resume.Open()
-	if open == nil {
-		done, err := d.resume.Turn(ctx, d.object.Size)
-		if err != nil {
-			return nil, err
-		}
-		defer done()
-		return d.store.client.PutObject(ctx, in, append(opts, d.store.protect)...)
-	}
-	part, err := d.UploadPart(ctx, &s3.UploadPartInput{
-		Bucket: in.Bucket, Key: in.Key, UploadId: aws.String(open.ID), PartNumber: aws.Int32(1), Body: in.Body,
-	}, opts...)
-	if err != nil {
-		return nil, err
-	}
-	_, err = d.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{
-		Bucket: in.Bucket, Key: in.Key, UploadId: aws.String(open.ID), ChecksumCRC64NVME: in.ChecksumCRC64NVME,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{
-			{PartNumber: aws.Int32(1), ETag: part.ETag, ChecksumCRC64NVME: part.ChecksumCRC64NVME},
-		}},
-	}, opts...)
-	return &s3.PutObjectOutput{}, err
-}
 
 // AbortMultipartUpload is refused: manager aborts on any error, and the parts may
 // be the only copy there is.

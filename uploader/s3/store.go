@@ -7,13 +7,8 @@ package s3
 
 import (
 	"context"
-	"crypto/md5"
-	"encoding/hex"
 	"fmt"
 	"io"
-	"net/url"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,25 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"recording-agent/capture/spool"
 )
-
-// Checksum is how a destination is told to check what it receives.
-type Checksum string
-
-const (
-	// ChecksumAuto sends CRC64NVME checksums of each part and of the whole object,
-	// so that the store itself refuses what was damaged on the way.
-	ChecksumAuto Checksum = "auto"
-	// ChecksumWhenRequired sends none: for stores that reject them. Each request is
-	// then protected by the SHA-256 in its signature alone.
-	ChecksumWhenRequired Checksum = "when_required"
-)
-
-// algorithm is what a ledger says of an upload whose parts carry checksums.
-const algorithm = "CRC64NVME"
 
 // maxParts is the most that S3 takes; manager would change the part size behind
 // our back to keep to it.
@@ -63,6 +42,13 @@ type Options struct {
 	Checksum Checksum
 	CAFile   string // PEM file of certificates to trust besides the system's
 	Throttle Throttle
+	Now      func() time.Time // nil: time.Now
+
+	StorageClass string // empty: the bucket's default
+	Encryption   string // at rest: AES256, aws:kms; empty: the bucket's default
+	KMSKeyID     string // for aws:kms; empty: the account's default key
+	LockMode     string // object lock: governance, compliance; empty: the bucket's default
+	LockDays     int    // from the opening of the upload
 }
 
 // Store is one bucket. It is safe for concurrent use.
@@ -72,11 +58,18 @@ type Store struct {
 	mu     sync.Mutex  // of setting up
 	client *s3.Client  // nil until that has succeeded
 	echoes atomic.Bool // it checks the checksums of bodies: it repeats them in its answers
+	heeds  atomic.Bool // it knows If-None-Match, as far as we know
 }
 
 // New prepares a store. It does not talk to it.
 func New(o Options) *Store {
-	return &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
+	o.Checksum = resolve(o.Checksum, o.Endpoint)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	s := &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
+	s.heeds.Store(!s.google())
+	return s
 }
 
 // SetupError says that certificates or the SDK's configuration cannot be read.
@@ -125,9 +118,12 @@ func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 		if o.Endpoint != "" {
 			so.BaseEndpoint = aws.String(o.Endpoint)
 		}
-		so.UsePathStyle = o.PathStyle
+		so.UsePathStyle = o.PathStyle || o.Checksum == ChecksumCRC32C
 		so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // ours are explicit
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		if o.Checksum == ChecksumCRC32C {
+			so.APIOptions = append(so.APIOptions, leaveAcceptEncodingUnsigned)
+		}
 	}), nil
 }
 
@@ -186,14 +182,7 @@ func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
 		u.LeavePartsOnError = true
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	})
-	in := &s3.PutObjectInput{
-		Bucket: aws.String(s.opts.Bucket), Key: aws.String(o.Key), Body: o.Body,
-		ContentType: aws.String(contentType), Metadata: encodeMetadata(o.Metadata, o.Segment),
-	}
-	if s.checksums() && o.Checksum != "" {
-		in.ChecksumCRC64NVME = aws.String(o.Checksum)
-	}
-	_, err := up.Upload(ctx, in)
+	_, err := up.Upload(ctx, s.putInput(o))
 	return err
 }
 
@@ -205,11 +194,7 @@ func (s *Store) SendPart(ctx context.Context, o Object, number int, r Resume) er
 	}
 	d := s.resuming(o, r)
 	if r.Open() == nil {
-		_, err := d.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
-			Bucket: aws.String(s.opts.Bucket), Key: aws.String(o.Key),
-			ContentType: aws.String(contentType), Metadata: encodeMetadata(o.Metadata, o.Segment),
-		})
-		if err != nil {
+		if _, err := d.CreateMultipartUpload(ctx, nil); err != nil {
 			return err
 		}
 	}
@@ -223,125 +208,6 @@ func (s *Store) Check(ctx context.Context, o Object, r Resume) error {
 		return err
 	}
 	return s.resuming(o, r).forgetGone(ctx)
-}
-
-const contentType = "video/mp4"
-
-func (s *Store) checksums() bool { return s.opts.Checksum != ChecksumWhenRequired }
-
-// metaSegment is the metadata key of the segment's id: it tells whether an object
-// under our key is ours.
-const metaSegment = "segment-id"
-
-// encodeMetadata percent-encodes values: headers are ASCII, camera names are not.
-func encodeMetadata(values map[string]string, segment string) map[string]string {
-	out := map[string]string{metaSegment: segment}
-	for k, v := range values {
-		if v != "" {
-			out[k] = escape(v)
-		}
-	}
-	return out
-}
-
-// maxMetadata bounds each value: S3 takes 2 KiB of metadata in all.
-const maxMetadata = 400
-
-// escape percent-encodes a value, and cuts it where it is too long.
-func escape(v string) string {
-	runes := []rune(v)
-	for len(url.PathEscape(string(runes))) > maxMetadata {
-		runes = runes[:len(runes)-1]
-	}
-	return url.PathEscape(string(runes))
-}
-
-// Head is what a store says of an object.
-type head struct {
-	size     int64
-	checksum string // CRC64NVME of the full object; empty when the store has none
-	etag     string // without quotes; empty when the object is encrypted, and it says nothing of its bytes
-	segment  string
-}
-
-func (s *Store) head(ctx context.Context, key string) (head, error) {
-	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
-		Bucket: aws.String(s.opts.Bucket), Key: aws.String(key), ChecksumMode: types.ChecksumModeEnabled,
-	})
-	if err != nil {
-		return head{}, fmt.Errorf("look at the stored object: %w", err)
-	}
-	h := head{size: aws.ToInt64(out.ContentLength), segment: out.Metadata[metaSegment]}
-	if sse := out.ServerSideEncryption; out.SSECustomerAlgorithm == nil && (sse == "" || sse == types.ServerSideEncryptionAes256) {
-		h.etag = strings.Trim(aws.ToString(out.ETag), `"`)
-	}
-	if out.ChecksumType != types.ChecksumTypeComposite {
-		h.checksum = aws.ToString(out.ChecksumCRC64NVME)
-	}
-	return h, nil
-}
-
-// MismatchError says that the store holds something else than was sent.
-type MismatchError struct{ Key, What string }
-
-func (e *MismatchError) Error() string {
-	return fmt.Sprintf("the stored object %s is not the segment: %s", e.Key, e.What)
-}
-
-// Verify has the store confirm an object. It returns the ground that the
-// confirmation stands on: "size, crc64nvme"; where the store keeps no checksum of
-// whole objects "size, md5 of parts", or, when its ETag is not made of those
-// (an encrypted object's is not), "size, signed parts": each part was then
-// checked by the store when it came, against the SHA-256 in its signature. sent
-// is the multipart upload that made the object, nil when it is not known.
-func (s *Store) Verify(ctx context.Context, o Object, sent *spool.Upload) (by string, err error) {
-	if err := s.setUp(ctx); err != nil {
-		return "", err
-	}
-	h, err := s.head(ctx, o.Key)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case h.segment != "" && h.segment != o.Segment:
-		return "", &MismatchError{o.Key, "it belongs to segment " + h.segment}
-	case h.size != o.Size:
-		return "", &MismatchError{o.Key, fmt.Sprintf("it has %d bytes, the segment %d", h.size, o.Size)}
-	case h.checksum == "" && sent != nil && h.etag != "" && h.etag == etagOf(sent):
-		return "size, md5 of parts", nil
-	case h.checksum == "" && sent != nil && etagOf(sent) != "" && madeOfMD5(h.etag, len(sent.Parts)):
-		return "", &MismatchError{o.Key, fmt.Sprintf("its ETag is %s, the parts that were sent make %s", h.etag, etagOf(sent))}
-	case h.checksum == "":
-		return "size, signed parts", nil
-	case h.checksum != o.Checksum:
-		return "", &MismatchError{o.Key, fmt.Sprintf("its checksum is %s, the segment's %s", h.checksum, o.Checksum)}
-	}
-	return "size, crc64nvme", nil
-}
-
-// etagOf is the ETag of an object that was put together of parts whose MD5 is
-// known, as AWS and most stores make it; empty when it cannot be told.
-func etagOf(u *spool.Upload) string {
-	if u.Algorithm != "" {
-		return ""
-	}
-	all := md5.New()
-	parts := slices.SortedFunc(slices.Values(u.Parts), func(a, b spool.UploadPart) int { return a.Number - b.Number })
-	for i, p := range parts {
-		sum, err := hex.DecodeString(p.Checksum)
-		if err != nil || p.Number != i+1 {
-			return ""
-		}
-		all.Write(sum)
-	}
-	return fmt.Sprintf("%x-%d", all.Sum(nil), len(u.Parts))
-}
-
-// madeOfMD5 says whether an ETag has the form of etagOf.
-func madeOfMD5(etag string, parts int) bool {
-	sum, number, found := strings.Cut(etag, "-")
-	_, err := hex.DecodeString(sum)
-	return found && err == nil && len(sum) == 2*md5.Size && number == strconv.Itoa(parts)
 }
 
 // String names the destination in log lines and errors.

@@ -192,7 +192,7 @@ func TestUploadAndVerify(t *testing.T) {
 		{"multipart over tls", true, ChecksumAuto, 12 << 20, "size, crc64nvme"},
 		{"one part", false, ChecksumAuto, 100_000, "size, crc64nvme"},
 		{"exactly one part over tls", true, ChecksumAuto, 5 << 20, "size, crc64nvme"},
-		{"no checksums", false, ChecksumWhenRequired, 12 << 20, "size, crc64nvme"}, // this store makes its own
+		{"no checksums", false, ChecksumMD5, 12 << 20, "size, crc64nvme"}, // this store makes its own
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			server := s3test.Run(t, tc.tls, bucket)
@@ -348,7 +348,7 @@ func TestStoreWithoutChecksumsOfObjects(t *testing.T) {
 		checksum Checksum
 		by       string
 	}{
-		{12 << 20, ChecksumWhenRequired, "size, md5 of parts"},
+		{12 << 20, ChecksumMD5, "size, md5 of parts"},
 		{12 << 20, ChecksumAuto, "size, signed parts"},
 		{1000, ChecksumAuto, "size, signed parts"},
 	} {
@@ -430,7 +430,7 @@ func TestUploadDoesNotBufferParts(t *testing.T) {
 // A file that grows is sent part by part; when it is finished only its end and
 // its rewritten front go over the wire, the front last.
 func TestLivePartsAreSentOnce(t *testing.T) {
-	for _, checksum := range []Checksum{ChecksumAuto, ChecksumWhenRequired} {
+	for _, checksum := range []Checksum{ChecksumAuto, ChecksumMD5} {
 		t.Run(string(checksum), func(t *testing.T) {
 			c, endpoint := proxy(t, s3test.Run(t, false, bucket).Endpoint)
 			o := options(endpoint)
@@ -514,7 +514,7 @@ func TestBodiesAreSigned(t *testing.T) {
 		checksum Checksum
 		echo     bool
 		unsigned int
-	}{{ChecksumAuto, false, 0}, {ChecksumWhenRequired, false, 0}, {ChecksumAuto, true, 3}} {
+	}{{ChecksumAuto, false, 0}, {ChecksumMD5, false, 0}, {ChecksumAuto, true, 3}} {
 		var mu sync.Mutex
 		var hashes []string
 		server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -45,14 +45,14 @@ func certificates(caFile string) (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(caFile)
 	if err != nil {
-		return nil, fmt.Errorf("s3.ca_file: %w", err)
+		return nil, fmt.Errorf("ca_file: %w", err)
 	}
 	pool, err := x509.SystemCertPool()
 	if err != nil {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("s3.ca_file: no certificate in %s", caFile)
+		return nil, fmt.Errorf("ca_file: no certificate in %s", caFile)
 	}
 	return pool, nil
 }

@@ -1,0 +1,85 @@
+package s3
+
+import (
+	"crypto/md5"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"hash/crc32"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/minio/crc64nvme"
+
+	"recording-agent/capture/spool"
+)
+
+// Checksum is how a destination is told to check what it receives.
+type Checksum string
+
+const (
+	// ChecksumAuto is ChecksumCRC32C for Google Cloud Storage, else ChecksumCRC64NVME.
+	ChecksumAuto Checksum = "auto"
+	// ChecksumCRC64NVME sends checksums of each part and of the whole object, so that
+	// the store itself refuses what was damaged on the way.
+	ChecksumCRC64NVME Checksum = "crc64nvme"
+	// ChecksumCRC32C is for Google Cloud Storage: an MD5 with each part, and the
+	// CRC32C that the store has of the whole object is compared with the file's.
+	ChecksumCRC32C Checksum = "crc32c"
+	// ChecksumMD5 sends an MD5 with each part and nothing that older stores reject.
+	ChecksumMD5 Checksum = "md5"
+)
+
+// algorithm is what a ledger says of an upload whose parts carry checksums. That
+// of others is empty, and MD5 is what it has of their parts: the ETags of most
+// stores are made of it.
+const algorithm = "CRC64NVME"
+
+func resolve(c Checksum, endpoint string) Checksum {
+	if c != ChecksumAuto && c != "" {
+		return c
+	}
+	if u, err := url.Parse(endpoint); err == nil && strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".storage.googleapis.com") {
+		return ChecksumCRC32C
+	}
+	return ChecksumCRC64NVME
+}
+
+func (s *Store) checksums() bool { return s.opts.Checksum == ChecksumCRC64NVME }
+
+// measure reads a part's bytes once, for its size and checksum: CRC64NVME, or MD5
+// in an upload that carries no checksums.
+func measure(body io.ReadSeeker, alg string) (spool.UploadPart, error) {
+	var h hash.Hash = crc64nvme.New()
+	if alg == "" {
+		h = md5.New()
+	}
+	n, err := io.Copy(h, body)
+	if err == nil {
+		_, err = body.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		return spool.UploadPart{}, &FileError{err}
+	}
+	if alg == "" {
+		return spool.UploadPart{Size: n, Checksum: hex.EncodeToString(h.Sum(nil))}, nil
+	}
+	return spool.UploadPart{Size: n, Checksum: base64.StdEncoding.EncodeToString(h.Sum(nil))}, nil
+}
+
+// contentMD5 is the header for a part without another checksum (RFC 1864).
+func contentMD5(p spool.UploadPart) string {
+	sum, _ := hex.DecodeString(p.Checksum) // measure has encoded it
+	return base64.StdEncoding.EncodeToString(sum)
+}
+
+// crc32c reads a whole file; base64 of 4 bytes big-endian, as stores write it.
+func crc32c(body io.ReaderAt, size int64) (string, error) {
+	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	if _, err := io.Copy(h, io.NewSectionReader(body, 0, size)); err != nil {
+		return "", &FileError{err}
+	}
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil
+}
