@@ -30,7 +30,7 @@ func full(context.Context) (Snapshot, error) {
 				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute)},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},
 		},
-		Destinations: []Destination{{Name: "primary", Bucket: "footage", Location: "s3://footage", Connected: true, BacklogSegs: 3, BacklogBytes: 3 << 20,
+		Destinations: []Destination{{Name: "primary", Required: true, Bucket: "footage", Location: "s3://footage", Connected: true, BacklogSegs: 3, BacklogBytes: 3 << 20,
 			BacklogSeconds: 900.04, InFlight: 1, LastSuccess: epoch}},
 		Central: &Central{URL: "https://central.example.com", Connected: false, Pending: 4, LastSuccess: epoch, LastError: "502", Remedy: "check central.url"},
 	}, nil
