@@ -38,7 +38,8 @@ type agent struct {
 	spool      *spool.Spool
 	cameras    []*capture.Camera
 	uploaders  []*uploader.Uploader // by destination, as in cfg.Destinations
-	reconciler *central.Reconciler  // nil without a central server
+	keepers    []*uploader.Housekeeper
+	reconciler *central.Reconciler // nil without a central server
 	heartbeat  *central.Heartbeat
 	reaper     *uploader.Reaper
 	status     *status.Server
@@ -147,12 +148,9 @@ func (a *agent) buildUploaders() {
 }
 
 func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) {
-	store := s3.New(s3.Options{
-		Bucket: d.Bucket, Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, CAFile: d.CAFile,
-		AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), SessionToken: d.SessionToken.Reveal(),
-		PartSize: d.PartSize, Checksum: s3.Checksum(d.Checksum), Throttle: bandwidth, Now: a.now,
-		StorageClass: d.StorageClass, Encryption: d.Encryption, KMSKeyID: d.KMSKeyID, LockMode: d.LockMode, LockDays: d.LockDays,
-	})
+	so := storeOptions(d)
+	so.Throttle, so.Now = bandwidth, a.now
+	store := s3.New(so)
 	o := uploader.Options{
 		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: d.Name, Section: d.Section, Grace: uploadGrace, Log: a.log, Now: a.now,
 		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
@@ -161,6 +159,18 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 		o.Grown = a.spool.SubscribeGrowth()
 	}
 	a.uploaders = append(a.uploaders, uploader.New(o))
+	a.keepers = append(a.keepers, &uploader.Housekeeper{
+		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: config.KeyOwner(d.Key, a.cfg.Agent.ClientName, a.cfg.Cameras), Log: a.log, Now: a.now,
+	})
+}
+
+func storeOptions(d config.Destination) s3.Options {
+	return s3.Options{
+		Bucket: d.Bucket, Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, CAFile: d.CAFile,
+		AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), SessionToken: d.SessionToken.Reveal(),
+		PartSize: d.PartSize, Checksum: s3.Checksum(d.Checksum),
+		StorageClass: d.StorageClass, Encryption: d.Encryption, KMSKeyID: d.KMSKeyID, LockMode: d.LockMode, LockDays: d.LockDays,
+	}
 }
 
 func uploadLimits(c config.Upload) uploader.Limits {
@@ -192,6 +202,9 @@ func (a *agent) run(ctx context.Context) error {
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.log) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
+	}
+	for _, k := range a.keepers {
+		rest.Go(func() error { return k.Run(behind) })
 	}
 	if a.reaper != nil {
 		rest.Go(func() error { return a.reaper.Run(behind) })

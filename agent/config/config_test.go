@@ -210,3 +210,38 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestKeyOwner(t *testing.T) {
+	cameras := []Camera{{ID: "gate", Name: "Front gate"}, {ID: "yard", Name: "Yard"}}
+	start := time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+	key := func(template, camera, name, client string) string {
+		return RenderKey(template, KeyValues{CameraID: camera, CameraName: name, Client: client, Segment: "0190aaaa-0000-7000-8000-000000000001", Start: start})
+	}
+	for _, tc := range []struct {
+		template, camera, name, client string
+		want                           bool
+	}{
+		{DefaultKey, "gate", "", "w.7", true},
+		{DefaultKey, "a-camera-of-before", "", "w.7", true},
+		{DefaultKey, "gate", "", "w-7", false},
+		{DefaultKey, "gate", "", "xw.7", false},
+		{DefaultKey, "gate", "", "w.7_", false},
+		{"r/{camera_id}_{client}_{start}.mp4", "gate", "", "w.7", true},
+		{"r/{camera_id}_{client}_{start}.mp4", "gate_x", "", "w.7", false}, // camera gate of client x_w.7
+		{"r/{camera_id}/{camera}-{client}/{segment}.mp4", "gate", "Front gate", "w.7", true},
+		{"r/{camera_id}/{camera}-{client}/{segment}.mp4", "gate", "Front gate-x", "w.7", false},
+	} {
+		k := key(tc.template, tc.camera, tc.name, tc.client)
+		owns := KeyOwner(tc.template, "w.7", cameras)
+		if got := owns(k); got != tc.want {
+			t.Errorf("%s: %v, want %v", k, got, tc.want)
+		}
+		taken := strings.TrimSuffix(k, ".mp4") + "_0190aaaa-0000-7000-8000-000000000001.mp4"
+		if got := owns(taken); got != tc.want {
+			t.Errorf("%s: %v, want %v", taken, got, tc.want)
+		}
+	}
+	if owns := KeyOwner(DefaultKey, "w.7", nil); owns("recordings/gate/2026-11-23/notes.mp4") || owns("other/recordings/gate/2026-11-23/20261123T100000.000Z_w.7.mp4") {
+		t.Error("keys of another form are taken for ours")
+	}
+}

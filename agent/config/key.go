@@ -44,6 +44,45 @@ func safe(s string) string {
 	}, s)
 }
 
+// KeyPrefix is what all keys of a template begin with, up to its first placeholder.
+func KeyPrefix(template string) string {
+	prefix, _, _ := strings.Cut(template, "{")
+	return prefix
+}
+
+// KeyOwner tells the keys that a client's segments can have from those of other
+// clients. A camera's id or name may be any where it is a whole step of the path;
+// elsewhere only those that are configured are known, because an unknown one could
+// hold a part of another client's name.
+func KeyOwner(template, client string, cameras []Camera) func(key string) bool {
+	var ids, names []string
+	for _, c := range cameras {
+		ids, names = append(ids, regexp.QuoteMeta(safe(c.ID))), append(names, regexp.QuoteMeta(safe(c.Name)))
+	}
+	patterns := map[string]string{
+		"{camera_id}": either(ids), "{camera}": either(names), "{client}": regexp.QuoteMeta(safe(client)), "{segment}": "[0-9a-f-]{36}",
+		"{date}": `\d{4}-\d{2}-\d{2}`, "{start}": `\d{8}T\d{6}\.\d{3}Z`,
+	}
+	steps := strings.Split(strings.TrimSuffix(template, ".mp4"), "/")
+	for i, step := range steps {
+		if step == "{camera_id}" || step == "{camera}" {
+			steps[i] = "[^/]+"
+			continue
+		}
+		var b strings.Builder
+		end := 0
+		for _, at := range placeholder.FindAllStringIndex(step, -1) {
+			b.WriteString(regexp.QuoteMeta(step[end:at[0]]) + patterns[step[at[0]:at[1]]])
+			end = at[1]
+		}
+		steps[i] = b.String() + regexp.QuoteMeta(step[end:])
+	}
+	const own = "(_[0-9a-f-]{36})?" // of a segment whose key was taken
+	return regexp.MustCompile("^" + strings.Join(steps, "/") + own + `\.mp4$`).MatchString
+}
+
+func either(texts []string) string { return "(" + strings.Join(texts, "|") + ")" }
+
 // checkKey returns what is wrong with a template, if anything is.
 func checkKey(template string) (wrong, instead string) {
 	has := func(name string) bool { return strings.Contains(template, name) }
