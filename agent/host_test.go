@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +25,7 @@ import (
 	"recording-agent/agent/demo/clips"
 	"recording-agent/capture/rtsp/rtsptest"
 	"recording-agent/uploader/s3/s3test"
+	"recording-agent/uploader/wiretest"
 )
 
 // TestMain lets the test's own binary be the agent, so that it can be run, and
@@ -56,8 +56,8 @@ type host struct {
 	store   *s3test.Server
 	objects *s3.Client
 	central *centraltest.Server
-	toStore *line
-	toRows  *line
+	toStore *wiretest.Line
+	toRows  *wiretest.Line
 	status  string
 	agent   *exec.Cmd
 	said    bytes.Buffer
@@ -74,8 +74,8 @@ func newHost(t *testing.T) *host {
 	h.central = centraltest.New(centraltest.Options{Token: "test", ClientName: "host", Cameras: h.cameras})
 	rows := httptest.NewServer(h.central)
 	t.Cleanup(rows.Close)
-	h.toStore = newLine(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
-	h.toRows = newLine(t, rows.Listener.Addr().String())
+	h.toStore = wiretest.New(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
+	h.toRows = wiretest.New(t, rows.Listener.Addr().String())
 	h.startCameras()
 	h.configure()
 	t.Cleanup(h.kill)
@@ -124,7 +124,7 @@ region = %q
 endpoint = "http://%s"
 path_style = true
 access_key_id = %q
-secret_access_key = %q`, hostBucket, s3test.Region, h.toStore.address, s3test.AccessKey, s3test.SecretKey)
+secret_access_key = %q`, hostBucket, s3test.Region, h.toStore.Address, s3test.AccessKey, s3test.SecretKey)
 	storage := "s3"
 	if h.local {
 		storage, store = "local", ""
@@ -143,7 +143,7 @@ duration = %q
 %s
 [status]
 listen = %q
-%s%s`, h.data(), storage, h.toRows.address, h.segment, store, h.status, &cameras, h.more)
+%s%s`, h.data(), storage, h.toRows.Address, h.segment, store, h.status, &cameras, h.more)
 	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -262,118 +262,4 @@ func (h *host) objectIn(bucket, key string) (string, error) {
 	}
 	_, err = io.Copy(f, out.Body)
 	return path, errors.Join(err, f.Close())
-}
-
-// line is a TCP line that can be cut and mended.
-type line struct {
-	address string
-	to      string
-
-	mu    sync.Mutex
-	cut   bool
-	delay time.Duration // before each connection, up to
-	up    int64         // bytes
-	open  map[net.Conn]bool
-}
-
-func newLine(t *testing.T, to string) *line {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &line{address: listener.Addr().String(), to: to, open: map[net.Conn]bool{}}
-	var conns sync.WaitGroup
-	conns.Go(func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			conns.Go(func() { l.carry(c) })
-		}
-	})
-	t.Cleanup(func() {
-		listener.Close()
-		l.set(true)
-		conns.Wait()
-	})
-	return l
-}
-
-// set cuts or mends the line.
-func (l *line) set(cut bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.cut = cut
-	for c := range l.open {
-		if cut {
-			c.Close()
-		}
-	}
-}
-
-// sent is how many bytes have gone up.
-func (l *line) sent() int64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.up
-}
-
-// slow makes the line take up to d longer for each answer.
-func (l *line) slow(d time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.delay = d
-}
-
-func (l *line) carry(near net.Conn) {
-	defer near.Close()
-	l.mu.Lock()
-	cut := l.cut
-	l.mu.Unlock()
-	if cut {
-		return
-	}
-	far, err := net.Dial("tcp", l.to)
-	if err != nil {
-		return
-	}
-	defer far.Close()
-	l.mu.Lock()
-	l.open[near], l.open[far] = true, true
-	l.mu.Unlock()
-	var both sync.WaitGroup
-	both.Go(func() { l.copy(far, near, false) })
-	both.Go(func() { l.copy(near, far, true) })
-	both.Wait()
-	l.mu.Lock()
-	delete(l.open, near)
-	delete(l.open, far)
-	l.mu.Unlock()
-}
-
-func (l *line) copy(to, from net.Conn, answer bool) {
-	defer to.Close()
-	buffer := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			l.mu.Lock()
-			delay := l.delay
-			if !answer {
-				l.up += int64(n)
-			}
-			l.mu.Unlock()
-			if answer && delay > 0 {
-				time.Sleep(rand.N(delay))
-			}
-			if _, err := to.Write(buffer[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
 }

@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"recording-agent/uploader/s3/s3test"
+	"recording-agent/uploader/wiretest"
 )
 
 // A mirror that is away holds up neither the primary destination nor central, but
 // the local files stay until it has them as well.
 func TestMirrorThatIsAway(t *testing.T) {
 	h := newHost(t)
-	toMirror := newLine(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
-	toMirror.set(true)
+	toMirror := wiretest.New(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
+	toMirror.Set(wiretest.Fault{Cut: true})
 	h.more = fmt.Sprintf("[[mirror]]\nname = \"onsite\"\nbucket = %q\nendpoint = \"http://%s\"\npath_style = true\naccess_key_id = %q\nsecret_access_key = %q\nkey = \"copies/{camera_id}/{start}_{client}.mp4\"\n",
-		mirrorBucket, toMirror.address, s3test.AccessKey, s3test.SecretKey)
+		mirrorBucket, toMirror.Address, s3test.AccessKey, s3test.SecretKey)
 	h.configure()
 	h.start()
 	completed := func() (keys []string) {
@@ -41,7 +42,7 @@ func TestMirrorThatIsAway(t *testing.T) {
 	}
 	h.kill()
 	h.silence()
-	toMirror.set(false)
+	toMirror.Set(wiretest.Fault{})
 	h.start()
 	h.until(60*time.Second, h.backlog)
 	h.stop()

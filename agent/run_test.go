@@ -21,6 +21,7 @@ import (
 	"recording-agent/agent/central/centraltest"
 	"recording-agent/capture/rtsp/rtsptest"
 	"recording-agent/capture/spool"
+	"recording-agent/uploader/wiretest"
 )
 
 // The whole way of a byte, and an orderly end.
@@ -66,8 +67,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		t.Skip("takes a minute")
 	}
 	h := newHost(t)
-	h.toRows.slow(300 * time.Millisecond) // so that some die with a register call under way
-	h.toStore.slow(60 * time.Millisecond)
+	h.toRows.Set(wiretest.Fault{Jitter: 300 * time.Millisecond}) // so that some die with a register call under way
+	h.toStore.Set(wiretest.Fault{Jitter: 60 * time.Millisecond})
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -85,7 +86,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		}
 	}
 	h.silence()
-	h.toRows.slow(0)
+	h.toRows.Set(wiretest.Fault{})
 	h.start()
 	h.until(60*time.Second, h.backlog)
 	h.stop()
@@ -115,8 +116,8 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // was recorded goes all the way once they are there.
 func TestRecordingNeedsOnlyCameraAndDisk(t *testing.T) {
 	h := newHost(t)
-	h.toStore.set(true)
-	h.toRows.set(true)
+	h.toStore.Set(wiretest.Fault{Cut: true})
+	h.toRows.Set(wiretest.Fault{Cut: true})
 	h.start()
 	h.until(40*time.Second, func() string {
 		if n := len(h.files()); n < 6 {
@@ -129,8 +130,8 @@ func TestRecordingNeedsOnlyCameraAndDisk(t *testing.T) {
 	}
 	h.central.Break("/recordings/register", 2, centraltest.Answer(500, "unexpected"))
 	h.central.Break("/recordings/status", 2, centraltest.Answer(502, ""))
-	h.toStore.set(false)
-	h.toRows.set(false)
+	h.toStore.Set(wiretest.Fault{})
+	h.toRows.Set(wiretest.Fault{})
 	h.stop()
 	h.silence()
 	h.start()
@@ -174,7 +175,7 @@ func TestUploadsWhileItRecords(t *testing.T) {
 			most += partSize // its front goes twice
 		}
 	}
-	if sent := h.toStore.sent(); sent > most || objects < 4*partSize {
+	if sent := h.toStore.Sent(); sent > most || objects < 4*partSize {
 		t.Errorf("%d bytes went to the store for objects of %d bytes, want at most %d", sent, objects, most)
 	} else {
 		t.Logf("%d bytes went to the store for objects of %d bytes", sent, objects)
