@@ -73,6 +73,7 @@ type Uploader struct {
 	outage *outage.Outage
 	pause  *backoff.ExponentialBackOff
 	gate   *gate
+	every  time.Duration // it looks at the ledger, in case a hint was lost
 
 	live   map[string]*live // by segment; nil for one that is not to go here
 	behind bool             // older footage waits
@@ -115,7 +116,7 @@ func New(o Options) *Uploader {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
-		opts: o, log: log, pause: pause, gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
+		opts: o, log: log, pause: pause, every: lookEvery, gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
 		live: map[string]*live{}, inFlight: map[string]bool{},
 		outage: outage.New(log, "upload fails", o.Now),
 		status: Status{Name: o.Destination, Location: o.Store.String()},
@@ -154,7 +155,7 @@ func (u *Uploader) Run(ctx context.Context) error {
 
 	f := &flight{done: make(chan struct{}, 1)}
 	defer f.Wait()
-	again := time.NewTimer(lookEvery)
+	again := time.NewTimer(u.every)
 	defer again.Stop()
 	for look := true; ctx.Err() == nil; {
 		again.Reset(u.launch(ctx, uploads, f, look))
@@ -180,7 +181,7 @@ func (u *Uploader) launch(ctx, uploads context.Context, f *flight, look bool) (a
 	until := u.until
 	u.mu.Unlock()
 	if wait := until.Sub(u.opts.Now()); !until.IsZero() && wait > 0 {
-		return min(wait, lookEvery)
+		return min(wait, u.every)
 	}
 	if look {
 		if err := u.launchDue(ctx, uploads, f); err != nil && ctx.Err() == nil {
@@ -190,7 +191,7 @@ func (u *Uploader) launch(ctx, uploads context.Context, f *flight, look bool) (a
 	if u.opts.Grown != nil {
 		u.launchLive(ctx, uploads, f)
 	}
-	return lookEvery
+	return u.every
 }
 
 // launchDue starts uploads of finished segments: the newest lane first, either

@@ -143,6 +143,23 @@ func (s *Store) AbortEmpty(ctx context.Context, l Leftover) error {
 	return nil
 }
 
+// sweep aborts the empty uploads under a key whose object is complete: the answer
+// that told of them was lost. What it misses, daily housekeeping finds.
+func (s *Store) sweep(ctx context.Context, key string) {
+	if _, doubtful := s.doubtful.LoadAndDelete(key); !doubtful {
+		return
+	}
+	left, err := s.Leftovers(ctx, key)
+	if err != nil {
+		return
+	}
+	for _, l := range left {
+		if l.Key == key && l.Parts == 0 {
+			_ = s.AbortEmpty(ctx, l)
+		}
+	}
+}
+
 // Fetch copies an object.
 func (s *Store) Fetch(ctx context.Context, key string, to io.Writer) (size int64, err error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(s.opts.Bucket), Key: aws.String(key)})

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
@@ -38,7 +39,11 @@ func (d *resuming) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMultip
 	}
 	out, err := d.store.client.CreateMultipartUpload(ctx, create, opts...)
 	if err != nil {
+		d.store.doubtful.Store(d.object.Key, nil)
 		return nil, err
+	}
+	if attempts, ok := retry.GetAttemptResults(out.ResultMetadata); ok && len(attempts.Results) > 1 {
+		d.store.doubtful.Store(d.object.Key, nil)
 	}
 	upload.ID = aws.ToString(out.UploadId)
 	if err := d.resume.Opened(ctx, upload); err != nil {

@@ -42,6 +42,7 @@ type Options struct {
 	Checksum Checksum
 	CAFile   string // PEM file of certificates to trust besides the system's
 	Throttle Throttle
+	Stall    time.Duration    // a connection without progress for so long is given up; 0: 60 s
 	Now      func() time.Time // nil: time.Now
 
 	StorageClass string // empty: the bucket's default
@@ -59,11 +60,16 @@ type Store struct {
 	client *s3.Client  // nil until that has succeeded
 	echoes atomic.Bool // it checks the checksums of bodies: it repeats them in its answers
 	heeds  atomic.Bool // it knows If-None-Match, as far as we know
+
+	doubtful sync.Map // keys for which an upload may have been opened without our learning of it
 }
 
 // New prepares a store. It does not talk to it.
 func New(o Options) *Store {
 	o.Checksum = resolve(o.Checksum, o.Endpoint)
+	if o.Stall == 0 {
+		o.Stall = 60 * time.Second
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -95,7 +101,7 @@ func (s *Store) setUp(ctx context.Context) error {
 }
 
 func newClient(ctx context.Context, o Options) (*s3.Client, error) {
-	client, err := httpClient(o.CAFile, o.Throttle)
+	client, err := httpClient(o.CAFile, o.Throttle, o.Stall)
 	if err != nil {
 		return nil, err
 	}
@@ -182,8 +188,11 @@ func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
 		u.LeavePartsOnError = true
 		u.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired
 	})
-	_, err := up.Upload(ctx, s.putInput(o))
-	return err
+	if _, err := up.Upload(ctx, s.putInput(o)); err != nil {
+		return err
+	}
+	s.sweep(ctx, o.Key)
+	return nil
 }
 
 // SendPart sends one whole part of a file that is still growing, and opens its
@@ -217,6 +226,3 @@ func (s *Store) String() string {
 	}
 	return strings.TrimSuffix(s.opts.Endpoint, "/") + "/" + s.opts.Bucket
 }
-
-// stallTimeout is how long a connection may make no progress.
-const stallTimeout = 60 * time.Second

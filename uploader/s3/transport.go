@@ -16,7 +16,7 @@ import (
 // httpClient has a limit for every way in which a server can keep a client
 // waiting. It is the SDK's own kind of client: with another one the SDK refuses
 // to start where AWS_CA_BUNDLE is set.
-func httpClient(caFile string, throttle Throttle) (*awshttp.BuildableClient, error) {
+func httpClient(caFile string, throttle Throttle, stall time.Duration) (*awshttp.BuildableClient, error) {
 	pool, err := certificates(caFile)
 	if err != nil {
 		return nil, err
@@ -28,11 +28,16 @@ func httpClient(caFile string, throttle Throttle) (*awshttp.BuildableClient, err
 			if err != nil {
 				return nil, err
 			}
-			return &watched{Conn: c, throttle: throttle}, nil
+			if tcp, ok := c.(*net.TCPConn); ok {
+				// What waits in the kernel counts as sent, and the answer as late: megabytes of
+				// that for each connection are minutes on a poor uplink.
+				_ = tcp.SetWriteBuffer(256 << 10)
+			}
+			return &watched{Conn: c, throttle: throttle, stall: stall}, nil
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		t.TLSHandshakeTimeout = 15 * time.Second
-		t.ResponseHeaderTimeout = stallTimeout
+		t.ResponseHeaderTimeout = stall
 		t.IdleConnTimeout = 30 * time.Second
 		t.MaxIdleConnsPerHost = 8
 		t.WriteBufferSize = 64 << 10
@@ -68,10 +73,11 @@ type Throttle interface {
 type watched struct {
 	net.Conn
 	throttle Throttle // nil: none
+	stall    time.Duration
 }
 
 func (c *watched) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(time.Now().Add(stallTimeout)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.stall)); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
@@ -85,7 +91,7 @@ func (c *watched) Write(p []byte) (written int, err error) {
 				return written, err
 			}
 		}
-		if err := c.SetWriteDeadline(time.Now().Add(stallTimeout)); err != nil {
+		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
 			return written, err
 		}
 		n, err = c.Conn.Write(p[written : written+n])

@@ -120,6 +120,7 @@ func (l *Line) carry(near *net.TCPConn) {
 	}
 	far := c.(*net.TCPConn)
 	defer far.Close()
+	_ = near.SetReadBuffer(64 << 10) // a slow line does not take megabytes at once
 	l.mu.Lock()
 	l.open[near], l.open[far] = true, true
 	resetAt := int64(-1)
