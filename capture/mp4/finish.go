@@ -69,7 +69,14 @@ func (fr *front) result(f io.ReaderAt, s *scan, d finished, mediaCRC uint64) (Re
 	if tail := d.size - s.end; tail > 0 {
 		crc = joinCRC64(crc, updateCRC64(0, d.staged), tail)
 	}
-	r := Result{Info: fr.movie.info, Size: d.size, Checksum: checksumText(crc)}
+	r := fr.describe(s)
+	r.Size, r.Checksum = d.size, checksumText(crc)
+	return r, nil
+}
+
+// describe sums up what the parts hold.
+func (fr *front) describe(s *scan) Result {
+	r := Result{Info: fr.movie.info}
 	for i := range fr.movie.tracks {
 		tr := &fr.movie.tracks[i]
 		length := media.Duration(tr.presented(&s.tables[i]), movieTimescale)
@@ -86,7 +93,7 @@ func (fr *front) result(f io.ReaderAt, s *scan, d finished, mediaCRC uint64) (Re
 			r.FrameRate = float64(r.Frames) / length.Seconds()
 		}
 	}
-	return r, nil
+	return r
 }
 
 // crcOf reads a stretch of the file and returns its CRC64NVME.

@@ -36,7 +36,7 @@ func Recover(f File, size int64) (Result, error) {
 	return r, err
 }
 
-func read(f File, size int64) (*front, *scan, error) {
+func read(f io.ReaderAt, size int64) (*front, *scan, error) {
 	fr, err := readFront(f, size)
 	if err != nil {
 		return nil, nil, err

@@ -186,8 +186,14 @@ func (s *scan) verify(f io.ReaderAt) error {
 			break
 		}
 	}
+	return s.keepIntact(f, synced)
+}
+
+// keepIntact cuts at the first part behind from whose bytes are not those that
+// were written.
+func (s *scan) keepIntact(f io.ReaderAt, from int64) error {
 	for i, span := range s.parts {
-		if span.end <= synced {
+		if span.end <= from {
 			continue
 		}
 		ok, err := span.intact(f)

@@ -1,0 +1,49 @@
+package mp4
+
+import (
+	"fmt"
+	"io"
+)
+
+// Inspection is what Inspect finds.
+type Inspection struct {
+	Result        // of the parts that are whole and as they were written; Checksum is empty
+	Finished bool // an ordinary MP4 of which nothing is missing
+	Plays    bool // an ordinary player can do with it; otherwise it takes Recover
+}
+
+// Inspect says what a segment holds that was cut at any byte, in any of its
+// forms, without changing it. It compares every part with its seal. ErrEmpty and
+// ErrNotSegment mean what they do for Recover.
+func Inspect(f io.ReaderAt, size int64) (Inspection, error) {
+	fr, s, err := read(f, size)
+	if err != nil {
+		return Inspection{}, err
+	}
+	d, end := fr.layout(fr.movie.finalMoov(s.tables), s.end), s.end
+	if err := s.keepIntact(f, 0); err != nil {
+		return Inspection{}, err
+	}
+	if len(s.tables[0].samples) == 0 {
+		return Inspection{}, ErrEmpty
+	}
+	out := Inspection{Result: fr.describe(s), Finished: s.end == end && d.done(f, size)}
+	out.Size = size
+	if s.end < end || size != d.size { // else what follows the parts is their index, if anything
+		out.Cut = size - s.end
+	}
+	playable, err := plays(f)
+	out.Plays = playable || out.Finished
+	return out, err
+}
+
+// plays says whether a player finds an index without the file's end: unless the
+// tables were put there, see finished.
+func plays(f io.ReaderAt) (bool, error) {
+	header := make([]byte, boxHeader)
+	if _, err := f.ReadAt(header, ftypSize); err != nil {
+		return false, fmt.Errorf("read the front: %w", err)
+	}
+	_, kind := kindOf(header)
+	return kind != "mdat", nil
+}
