@@ -96,7 +96,7 @@ func configured(file, name string) (config.Destination, error) {
 
 // run lists what is incomplete, and completes it if it may.
 func (s *salvage) run(ctx context.Context, yes bool) error {
-	leftovers, err := s.store.Leftovers(ctx, s.prefix)
+	leftovers, err := s.store.Leftovers(ctx, s.prefix, nil)
 	if err != nil {
 		return explained(err)
 	}
@@ -172,12 +172,16 @@ func (s *salvage) complete(ctx context.Context, l s3.Leftover) (shown string, er
 	if err != nil {
 		return "", fmt.Errorf("it is an object now, but could not be checked: %w", err)
 	}
-	r, err := mp4.Recover(f, size) // of the copy: the object stays as it is
+	r, err := mp4.Inspect(f, size)
 	if err != nil {
 		return "", fmt.Errorf("it is an object now, but what it holds is no segment of an agent: %w", err)
 	}
-	return fmt.Sprintf("camera %q (%s) of %s, from %s, %.1f seconds, %d pictures", r.CameraName, r.CameraID, r.ClientName,
-		r.Start.UTC().Format("2006-01-02 15:04:05 UTC"), r.Duration.Seconds(), r.Frames), nil
+	shown = fmt.Sprintf("camera %q (%s) of %s, from %s, %.1f seconds, %d pictures", r.CameraName, r.CameraID, r.ClientName,
+		r.Start.UTC().Format("2006-01-02 15:04:05 UTC"), r.Duration.Seconds(), r.Frames)
+	if !r.Plays {
+		return "", fmt.Errorf("it is an object now, but players will not find the index that was at its end: %s", shown)
+	}
+	return shown, nil
 }
 
 // explained puts an error of a store into words.

@@ -7,24 +7,25 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3"
 )
 
 // Leftovers is what housekeeping needs of a destination.
 type Leftovers interface {
-	Leftovers(ctx context.Context, prefix string) ([]s3.Leftover, error)
+	Leftovers(ctx context.Context, prefix string, wanted func(key string) bool) ([]s3.Leftover, error)
 	CompleteLeftover(ctx context.Context, l s3.Leftover) error
 	AbortEmpty(ctx context.Context, l s3.Leftover) error
 }
 
 // Known is what housekeeping needs of the spool.
 type Known interface {
-	KnowsUpload(ctx context.Context, destination, uploadID string) (bool, error)
+	Claim(ctx context.Context, destination, key, uploadID string) (spool.Claim, error)
 }
 
-// Housekeeper settles multipart uploads under this agent's keys that no row of the
-// ledger knows: those of a predecessor whose host was lost, and what a crash
-// between opening an upload and noting it leaves. What can be played is made an
+// Housekeeper settles multipart uploads under this agent's keys that nobody here
+// works on: those of a predecessor whose host was lost or of a file that was, and
+// what a crash between opening an upload and noting it leaves. What can be played is made an
 // object, since it may be the only copy; only what holds nothing is aborted.
 type Housekeeper struct {
 	Store       Leftovers
@@ -66,44 +67,51 @@ func (h *Housekeeper) Run(ctx context.Context) error {
 }
 
 func (h *Housekeeper) look(ctx context.Context, log zerolog.Logger) error {
-	leftovers, err := h.Store.Leftovers(ctx, h.Prefix)
+	leftovers, err := h.Store.Leftovers(ctx, h.Prefix, h.Owns)
 	if err != nil {
 		return err
 	}
 	for _, l := range leftovers {
-		if !h.Owns(l.Key) || l.Idle(h.Now()) < leftAfter {
+		if l.Idle(h.Now()) < leftAfter {
 			continue
 		}
-		known, err := h.Ledger.KnowsUpload(ctx, h.Destination, l.ID)
+		claim, err := h.Ledger.Claim(ctx, h.Destination, l.Key, l.ID)
 		if err != nil {
 			return err
 		}
-		if !known {
-			h.settle(ctx, log.With().Str("key", l.Key).Int("parts", l.Parts).Int64("bytes", l.Size).Logger(), l)
+		if claim != spool.UploadClaimed {
+			h.settle(ctx, log.With().Str("key", l.Key).Int("parts", l.Parts).Int64("bytes", l.Size).Logger(), l, claim)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
-func (h *Housekeeper) settle(ctx context.Context, log zerolog.Logger, l s3.Leftover) {
+func (h *Housekeeper) settle(ctx context.Context, log zerolog.Logger, l s3.Leftover, claim spool.Claim) {
 	var taken *s3.TakenError
 	switch {
+	case l.Trouble != nil:
+		log.Warn().Str("cause", s3.Classify(l.Trouble).Cause).Msg("the parts of an upload that nobody knows could not be listed; it is tried again tomorrow")
 	case l.Parts == 0:
-		if err := h.Store.AbortEmpty(ctx, l); err != nil {
-			log.Warn().Err(err).Msg("an empty upload could not be aborted; it is tried again tomorrow")
-			return
+		if err := h.Store.AbortEmpty(ctx, l); err != nil && ctx.Err() == nil {
+			log.Warn().Str("cause", s3.Classify(err).Cause).Msg("an empty upload could not be aborted; it is tried again tomorrow")
+		} else if err == nil {
+			log.Info().Msg("an empty upload that nobody knows was aborted")
 		}
-		log.Info().Msg("an empty upload that nobody knows was aborted")
+	case claim == spool.KeyClaimed:
+		log.Info().Msg("a second upload for a segment of ours is left to the bucket's lifecycle rule: the whole segment is uploaded from here")
 	case !l.Playable():
 		log.Warn().Int("missing_part", l.Missing).Msg("an upload that nobody knows cannot be put together; it is left to the bucket's lifecycle rule")
 	default:
-		err := h.Store.CompleteLeftover(ctx, l)
-		switch {
+		switch err := h.Store.CompleteLeftover(ctx, l); {
 		case errors.As(err, &taken):
-			log.Info().Msg("an upload that nobody knows is left to the bucket's lifecycle rule: there is an object under its key")
-		case err != nil:
-			log.Warn().Str("cause", s3.Classify(err).Cause).Msg("an upload that nobody knows could not be completed; it is tried again tomorrow")
-		default:
+			log.Warn().Int64("object_bytes", taken.Size).Msg("an upload that nobody knows is left to the bucket's lifecycle rule: there is an object under its key")
+		case err != nil && ctx.Err() == nil:
+			fault := s3.Classify(err)
+			log.Warn().Str("cause", fault.Cause).Str("remedy", fault.Remedy).Msg("an upload that nobody knows could not be completed; it is tried again tomorrow")
+		case err == nil:
 			log.Warn().Msg("an upload that nobody knows was completed: it may be the only copy of what a lost host has recorded")
 		}
 	}

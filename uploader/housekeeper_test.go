@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -67,20 +66,35 @@ func TestHousekeeping(t *testing.T) {
 	})
 	ledger, err := spool.Open(t.Context(), spool.Options{
 		Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now,
-		Destinations: []spool.Destination{{Name: "primary", Bucket: "footage", Key: func(seg spool.Segment) string { return "ours/known.mp4" }}},
+		Destinations: []spool.Destination{{Name: "primary", Bucket: "footage", Key: func(seg spool.Segment) string { return "ours/" + seg.CameraID + ".mp4" }}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer ledger.Close()
-	seg := spool.Segment{ID: id(1), CameraID: "gate", ClientName: "host", Path: filepath.ToSlash("segments/gate/x.mp4"), Start: time.Now()}
-	if err := ledger.Begun(t.Context(), seg); err != nil {
+	begin := func(n int, name, uploadID string) (segment string) {
+		t.Helper()
+		seg := spool.Segment{ID: id(n), CameraID: name, ClientName: "host", Path: "segments/" + name + "/x.mp4", Start: time.Now()}
+		if err := ledger.Begun(t.Context(), seg); err != nil {
+			t.Fatal(err)
+		}
+		if err := ledger.UploadOpened(t.Context(), seg.ID, "primary", spool.Upload{ID: uploadID, PartSize: 5 << 20}); err != nil {
+			t.Fatal(err)
+		}
+		return seg.ID
+	}
+	begin(1, "known", leave(t, store, "ours/known.mp4", 1, 2))
+	begin(2, "second", "another upload of this key")
+	leave(t, store, "ours/second.mp4", 1)
+	lost := begin(3, "lost", leave(t, store, "ours/lost.mp4", 1))
+	if err := ledger.FileMissing(t.Context(), lost); err != nil {
 		t.Fatal(err)
 	}
-	known := leave(t, store, "ours/known.mp4", 1, 2)
-	if err := ledger.UploadOpened(t.Context(), seg.ID, "primary", spool.Upload{ID: known, PartSize: 5 << 20}); err != nil {
+	verified := begin(4, "verified", "an upload that is done")
+	if err := ledger.Verified(t.Context(), verified, "primary", "size", time.Now()); err != nil {
 		t.Fatal(err)
 	}
+	leave(t, store, "ours/verified.mp4", 1) // its object was removed since, which is not undone
 	leave(t, store, "ours/whole.mp4", 1, 2)
 	leave(t, store, "ours/hole.mp4", 1, 3)
 	leave(t, store, "ours/headless.mp4", 2, 3)
@@ -104,7 +118,7 @@ func TestHousekeeping(t *testing.T) {
 		if err := h.look(t.Context(), h.Log); err != nil {
 			t.Fatal(err)
 		}
-		left, err := store.Leftovers(t.Context(), "")
+		left, err := store.Leftovers(t.Context(), "", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,22 +128,27 @@ func TestHousekeeping(t *testing.T) {
 		slices.Sort(keys)
 		return keys
 	}
-	if left := look(); len(left) != 8 {
+	if left := look(); len(left) != 11 {
 		t.Errorf("young uploads were touched, left are: %v", left)
 	}
 	ahead = leftAfter + time.Minute
-	want := []string{"ours/headless.mp4", "ours/hole.mp4", "ours/known.mp4", "ours/taken.mp4", "theirs/empty.mp4", "theirs/whole.mp4"}
+	want := []string{"ours/headless.mp4", "ours/hole.mp4", "ours/known.mp4", "ours/second.mp4", "ours/taken.mp4", "ours/verified.mp4", "theirs/empty.mp4", "theirs/whole.mp4"}
 	if left := look(); !slices.Equal(left, want) {
 		t.Errorf("left are %v, want %v\n%s", left, want, &log)
 	}
-	var object bytes.Buffer
-	if n, err := store.Fetch(t.Context(), "ours/whole.mp4", &object); err != nil || n != 10<<20 {
+	object := nowhere{}
+	if n, err := store.Fetch(t.Context(), "ours/whole.mp4", object); err != nil || n != 10<<20 {
 		t.Errorf("the object of two parts has %d bytes, %v", n, err)
 	}
-	if n, err := store.Fetch(t.Context(), "ours/taken.mp4", &object); err != nil || n != int64(len(data)) {
+	if n, err := store.Fetch(t.Context(), "ours/taken.mp4", object); err != nil || n != int64(len(data)) {
 		t.Errorf("the object that was there has %d bytes, %v", n, err)
 	}
 }
+
+// nowhere is where an object goes whose length is all that is looked at.
+type nowhere struct{}
+
+func (nowhere) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
 
 // empty is a store that has nothing, or cannot tell.
 type emptyStore struct {
@@ -137,7 +156,7 @@ type emptyStore struct {
 	err   error
 }
 
-func (s *emptyStore) Leftovers(context.Context, string) ([]s3.Leftover, error) {
+func (s *emptyStore) Leftovers(context.Context, string, func(string) bool) ([]s3.Leftover, error) {
 	s.looks++
 	return nil, s.err
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -229,15 +230,18 @@ func (n *network) settled(all ...*footage) {
 		return ""
 	})
 	for _, f := range all {
-		var object bytes.Buffer
-		if _, err := n.store.Leftovers(n.t.Context(), ""); err != nil {
+		name := filepath.Join(n.t.TempDir(), "object")
+		object, err := os.Create(name)
+		if err != nil {
 			n.t.Fatal(err)
 		}
-		if _, err := n.store.Fetch(n.t.Context(), f.seg.ID+".mp4", &object); err != nil || !bytes.Equal(object.Bytes(), f.data) {
-			n.t.Errorf("the object of %s is not the file: %d bytes of %d, %v", f.seg.ID, object.Len(), len(f.data), err)
+		_, err = n.store.Fetch(n.t.Context(), f.seg.ID+".mp4", object)
+		object.Close()
+		if got, rerr := os.ReadFile(name); err != nil || rerr != nil || !bytes.Equal(got, f.data) {
+			n.t.Errorf("the object of %s is not the file: %d bytes of %d, %v", f.seg.ID, len(got), len(f.data), errors.Join(err, rerr))
 		}
 	}
-	left, err := n.store.Leftovers(n.t.Context(), "")
+	left, err := n.store.Leftovers(n.t.Context(), "", nil)
 	if err != nil || len(left) > 0 {
 		n.t.Errorf("uploads left open: %+v, %v", left, err)
 	}

@@ -167,17 +167,6 @@ func (s *Spool) setUpload(ctx context.Context, verb, segmentID, destination stri
 	})
 }
 
-// KnowsUpload says whether an upload belongs to a delivery.
-func (s *Spool) KnowsUpload(ctx context.Context, destination, uploadID string) (bool, error) {
-	var n int
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*) FROM deliveries WHERE destination = ? AND upload_id = ? AND state IN ('pending','stored')`,
-		destination, uploadID).Scan(&n)
-	if err != nil {
-		return false, fmt.Errorf("ledger: look for upload %s: %w", uploadID, err)
-	}
-	return n > 0, nil
-}
-
 // PartSent notes a part that the store has acknowledged.
 func (s *Spool) PartSent(ctx context.Context, segmentID, destination string, p UploadPart) error {
 	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO upload_parts (segment_id, destination, number, size, checksum, etag)

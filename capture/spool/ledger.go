@@ -75,6 +75,7 @@ CREATE TABLE deliveries (
 	PRIMARY KEY (segment_id, destination)
 ) STRICT;
 CREATE INDEX deliveries_open ON deliveries (destination) WHERE state IN ('pending','stored');
+CREATE INDEX deliveries_key ON deliveries (destination, key);
 
 CREATE TABLE upload_parts (
 	segment_id  TEXT NOT NULL,

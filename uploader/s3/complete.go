@@ -15,7 +15,10 @@ import (
 
 // TakenError says that what lies under an object's key is not the segment, and
 // was not overwritten.
-type TakenError struct{ Key, Segment string }
+type TakenError struct {
+	Key, Segment string
+	Size         int64
+}
 
 func (e *TakenError) Error() string {
 	if e.Segment == "" {
@@ -148,7 +151,7 @@ func (d *resuming) whole(h head) bool {
 // taken gives up what was sent under a key that cannot be had: an upload cannot
 // move to another. The file is still here.
 func (d *resuming) taken(ctx context.Context, h head) error {
-	err := &TakenError{Key: d.object.Key, Segment: h.segment}
+	err := &TakenError{Key: d.object.Key, Segment: h.segment, Size: h.size}
 	return errors.Join(err, d.abort(ctx))
 }
 

@@ -91,6 +91,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		return nil, err
 	}
 	root := filepath.Join(o.Dir, "buckets")
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, fmt.Errorf("make a place for buckets: %w", err)
+	}
 	for _, b := range o.Buckets {
 		if err := os.MkdirAll(filepath.Join(root, b), 0o755); err != nil {
 			return nil, fmt.Errorf("make bucket %s: %w", b, err)
