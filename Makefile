@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-system lint cross bench fuzz clean
+.PHONY: build demo test test-race test-system lint cross bench bench-upload bench-backlog fuzz clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -36,10 +36,17 @@ cross:
 		GOOS=$${target%/*} GOARCH=$${target#*/} GOARM=7 go vet ./...; \
 		echo "built $$target"; done
 
-# Records copies of one stream side by side with ffmpeg -c copy and prints what
-# both cost: make bench ARGS="--cameras 4,16 --runs 5"
+# What recording costs beside ffmpeg -c copy; how soon footage is safe beside
+# ffmpeg with rclone; what a backlog costs beside rclone. Each takes flags:
+# make bench ARGS="--cameras 4,16 --runs 5"
 bench:
-	go run ./agent/bench $(ARGS)
+	go run ./agent/bench record $(ARGS)
+
+bench-upload:
+	go run ./agent/bench upload $(ARGS)
+
+bench-backlog:
+	go run ./agent/bench backlog $(ARGS)
 
 fuzz:
 	@.ci/fuzz 10s

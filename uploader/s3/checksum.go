@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/minio/crc64nvme"
 
@@ -49,14 +50,24 @@ func resolve(c Checksum, endpoint string) Checksum {
 
 func (s *Store) checksums() bool { return s.opts.Checksum == ChecksumCRC64NVME }
 
+// buffers are for reading files: large, because each read is a system call.
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
+// copyAll is io.Copy with one of them.
+func copyAll(to io.Writer, from io.Reader) (int64, error) {
+	buffer := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{to}, struct{ io.Reader }{from}, buffer[:])
+}
+
 // measure reads a part's bytes once, for its size and checksum: CRC64NVME, or MD5
-// in an upload that carries no checksums.
-func measure(body io.ReadSeeker, alg string) (spool.UploadPart, error) {
+// in an upload that carries no checksums. also is fed with the same bytes.
+func measure(body io.ReadSeeker, alg string, also io.Writer) (spool.UploadPart, error) {
 	var h hash.Hash = crc64nvme.New()
 	if alg == "" {
 		h = md5.New()
 	}
-	n, err := io.Copy(h, body)
+	n, err := copyAll(io.MultiWriter(h, also), body)
 	if err == nil {
 		_, err = body.Seek(0, io.SeekStart)
 	}
@@ -78,7 +89,7 @@ func contentMD5(p spool.UploadPart) string {
 // crc32c reads a whole file; base64 of 4 bytes big-endian, as stores write it.
 func crc32c(body io.ReaderAt, size int64) (string, error) {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	if _, err := io.Copy(h, io.NewSectionReader(body, 0, size)); err != nil {
+	if _, err := copyAll(h, io.NewSectionReader(body, 0, size)); err != nil {
 		return "", &FileError{err}
 	}
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, h.Sum32())), nil

@@ -74,12 +74,17 @@ func (d *resuming) PutObject(ctx context.Context, in *s3.PutObjectInput, opts ..
 func (d *resuming) put(ctx context.Context, in *s3.PutObjectInput, opts ...func(*s3.Options)) error {
 	body := io.NewSectionReader(d.object.Body, 0, d.object.Size)
 	in.Body, in.ChecksumAlgorithm = body, ""
+	seal := d.store.seal()
 	if !d.store.checksums() {
-		whole, err := measure(body, "")
+		whole, err := measure(body, "", seal)
 		if err != nil {
 			return err
 		}
 		in.ContentMD5 = aws.String(contentMD5(whole))
+	} else if seal.Hash != nil {
+		if _, err := copyAll(seal, body); err != nil {
+			return &FileError{err}
+		}
 	}
 	done, err := d.resume.Turn(ctx, d.object.Size)
 	if err != nil {
@@ -91,7 +96,7 @@ func (d *resuming) put(ctx context.Context, in *s3.PutObjectInput, opts ...func(
 			return &FileError{err}
 		}
 		in.IfNoneMatch = condition
-		_, err := d.store.client.PutObject(ctx, in, append(opts, d.store.protect)...)
+		_, err := d.store.client.PutObject(ctx, in, append(opts, seal.apply)...)
 		return err
 	})
 }

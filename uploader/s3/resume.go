@@ -8,9 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
 	"golang.org/x/sync/errgroup"
 
 	"recording-agent/capture/spool"
@@ -92,7 +90,8 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	if known != nil && d.unchanged(open, known) {
 		return d.answer(open, *known), nil
 	}
-	part, err := measure(body, open.Algorithm)
+	seal := d.store.seal()
+	part, err := measure(body, open.Algorithm, seal)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +110,7 @@ func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts 
 	} else {
 		in.ContentMD5 = aws.String(contentMD5(part))
 	}
-	out, err := d.store.client.UploadPart(ctx, in, append(opts, d.store.protect)...)
+	out, err := d.store.client.UploadPart(ctx, in, append(opts, seal.apply)...)
 	if err != nil {
 		return nil, err
 	}
@@ -189,21 +188,6 @@ func (d *resuming) answer(open *spool.Upload, p spool.UploadPart) *s3.UploadPart
 		out.ChecksumCRC64NVME = aws.String(p.Checksum)
 	}
 	return out
-}
-
-// protect says how the store is to know that a body arrived as it was sent. The
-// SHA-256 in the signature does for every store, but the SDK leaves it out inside
-// TLS. It may be left out where the store has been seen to check the body's own
-// checksum: it would only be a second hash of the same bytes.
-func (s *Store) protect(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-		if s.tls && s.echoes.Load() {
-			return v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware(stack)
-		}
-		signed := &v4.ComputePayloadSHA256{}
-		_, err := stack.Finalize.Swap(signed.ID(), signed)
-		return err
-	})
 }
 
 // FileError says that the local file could not be read: nothing that the store

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -82,6 +83,10 @@ func (c *watched) Read(p []byte) (int, error) {
 	}
 	return c.Conn.Read(p)
 }
+
+// ReadFrom implements io.ReaderFrom: what is sent of a file goes to the kernel in
+// few and large pieces.
+func (c *watched) ReadFrom(r io.Reader) (int64, error) { return copyAll(c, r) }
 
 func (c *watched) Write(p []byte) (written int, err error) {
 	for written < len(p) {

@@ -1,9 +1,10 @@
 // Package wiretest is a TCP line between a client and a real server that
-// misbehaves on demand, for tests.
+// misbehaves on demand, for tests and benchmarks.
 package wiretest
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -28,9 +29,11 @@ type Fault struct {
 type Line struct {
 	Address string // host:port
 
-	to     string
-	rng    *rand.Rand
-	uplink *rate.Limiter
+	to       string
+	rng      *rand.Rand
+	uplink   *rate.Limiter
+	listener net.Listener
+	conns    sync.WaitGroup
 
 	mu      sync.Mutex
 	fault   Fault
@@ -45,30 +48,41 @@ const chunk = 16 << 10
 // New opens a line to host:port, which closes when the test ends.
 func New(t testing.TB, to string) *Line {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := Open(to)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(l.Close)
+	return l
+}
+
+// Open opens a line to host:port.
+func Open(to string) (*Line, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("open a line to %s: %w", to, err)
+	}
 	l := &Line{
 		Address: listener.Addr().String(), to: to, rng: rand.New(rand.NewPCG(1, 2)), uplink: rate.NewLimiter(rate.Inf, chunk),
-		changed: make(chan struct{}), open: map[*net.TCPConn]bool{},
+		listener: listener, changed: make(chan struct{}), open: map[*net.TCPConn]bool{},
 	}
-	var conns sync.WaitGroup
-	conns.Go(func() {
+	l.conns.Go(func() {
 		for {
 			c, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			conns.Go(func() { l.carry(c.(*net.TCPConn)) })
+			l.conns.Go(func() { l.carry(c.(*net.TCPConn)) })
 		}
 	})
-	t.Cleanup(func() {
-		listener.Close()
-		l.Set(Fault{Cut: true})
-		conns.Wait()
-	})
-	return l
+	return l, nil
+}
+
+// Close cuts the line and waits until nothing moves any more.
+func (l *Line) Close() {
+	l.listener.Close()
+	l.Set(Fault{Cut: true})
+	l.conns.Wait()
 }
 
 // Set makes the line misbehave, or with the zero Fault behave, from now on.
