@@ -167,7 +167,9 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 func storeOptions(d config.Destination) s3.Options {
 	return s3.Options{
 		Bucket: d.Bucket, Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, CAFile: d.CAFile,
-		AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), SessionToken: d.SessionToken.Reveal(),
+		AccessKeyID: d.AccessKeyID.Reveal(), Keys: func() (id, secret, token string) {
+			return d.AccessKeyID.Current(), d.SecretAccessKey.Current(), d.SessionToken.Current()
+		},
 		PartSize: d.PartSize, Checksum: s3.Checksum(d.Checksum),
 		StorageClass: d.StorageClass, Encryption: d.Encryption, KMSKeyID: d.KMSKeyID, LockMode: d.LockMode, LockDays: d.LockDays,
 	}

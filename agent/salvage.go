@@ -41,8 +41,9 @@ to the last part. This command lists them, and with --yes completes those that c
 be played, fetches each to check it, and says what it shows. It needs credentials,
 not the host: run it anywhere. It never overwrites and never deletes anything.
 
-The credentials need s3:ListBucketMultipartUploads, s3:ListMultipartUploadParts,
-s3:PutObject and s3:GetObject.`,
+The credentials need s3:ListBucket, s3:ListBucketMultipartUploads,
+s3:ListMultipartUploadParts, s3:PutObject and s3:GetObject; where objects are
+encrypted with a key of KMS, kms:GenerateDataKey and kms:Decrypt as well.`,
 		Example: `  recording-agent salvage --config agent.toml
   recording-agent salvage --bucket cctv-footage-bucket --region ap-south-1
   recording-agent salvage --bucket footage --endpoint https://s3.example.internal:9000 --path-style \
@@ -102,28 +103,37 @@ func (s *salvage) run(ctx context.Context, yes bool) error {
 	}
 	fmt.Fprintf(s.out, "%d incomplete uploads in %s, keys %s…\n", len(leftovers), s.store, s.prefix)
 	var playable []s3.Leftover
+	troubled := 0
 	for _, l := range leftovers {
 		verdict, ok := s.judge(l)
 		fmt.Fprintf(s.out, "\n%s\n  %d parts, %.1f MB, begun %s: %s\n", l.Key, l.Parts, float64(l.Size)/1e6, l.Opened.UTC().Format("2006-01-02 15:04:05 UTC"), verdict)
 		if ok {
 			playable = append(playable, l)
 		}
+		if l.Trouble != nil {
+			troubled++
+		}
 	}
 	switch {
-	case len(playable) == 0:
+	case len(playable) == 0 && troubled == 0:
 		fmt.Fprintln(s.out, "\nThere is nothing to complete.")
-		return nil
-	case !yes:
+	case len(playable) > 0 && !yes:
 		fmt.Fprintf(s.out, "\nNothing has been changed. With --yes %d of them become objects.\n", len(playable))
-		return nil
+	case len(playable) > 0:
+		err = s.completeAll(ctx, playable)
 	}
-	return s.completeAll(ctx, playable)
+	if troubled > 0 {
+		err = errors.Join(err, fmt.Errorf("of %d uploads it is not known what they hold", troubled))
+	}
+	return err
 }
 
 // judge says what is to become of an upload.
 func (s *salvage) judge(l s3.Leftover) (verdict string, complete bool) {
 	idle := l.Idle(s.now()).Round(time.Second)
 	switch {
+	case l.Trouble != nil:
+		return "its parts cannot be listed: " + explained(l.Trouble).Error(), false
 	case !strings.HasSuffix(l.Key, ".mp4"):
 		return "left alone, it is no video of an agent", false
 	case idle < s.olderThan:

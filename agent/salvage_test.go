@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"regexp"
@@ -13,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	uploads3 "recording-agent/uploader/s3"
 	"recording-agent/uploader/s3/s3test"
 )
 
@@ -101,5 +105,29 @@ func TestSalvageOfALostHost(t *testing.T) {
 	}
 	if said, code := h.salvage("--older-than", "0s", "--yes"); code != 0 || !strings.Contains(said, "There is nothing to complete.") {
 		t.Errorf("once more, exit code %d:\n%s", code, said)
+	}
+}
+
+// What could not be looked at is not called empty, and the command does not say that
+// all is well.
+func TestSalvageThatMayNotLook(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		if r.URL.Query().Has("uploads") {
+			fmt.Fprint(w, `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated><Upload><Key>recordings/a/x.mp4</Key><UploadId>1</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload></ListMultipartUploadsResult>`)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		fmt.Fprint(w, "<Error><Code>AccessDenied</Code><Message>no s3:ListMultipartUploadParts</Message></Error>")
+	}))
+	defer server.Close()
+	var said bytes.Buffer
+	s := &salvage{
+		store: uploads3.New(uploads3.Options{Bucket: "footage", Region: "us-east-1", Endpoint: server.URL, PathStyle: true, AccessKeyID: s3test.AccessKey, SecretAccessKey: s3test.SecretKey}),
+		out:   &said, prefix: "recordings/", olderThan: time.Hour, now: time.Now,
+	}
+	err := s.run(t.Context(), true)
+	if err == nil || strings.Contains(said.String(), "empty") || !strings.Contains(said.String(), "its parts cannot be listed: access denied") {
+		t.Errorf("%v\n%s", err, &said)
 	}
 }

@@ -45,12 +45,18 @@ func NewBandwidth(l Limits, now func() time.Time) *Bandwidth {
 
 // Wait waits until up to n bytes may be sent, and returns how many: at least one.
 func (b *Bandwidth) Wait(ctx context.Context, n int) (int, error) {
-	chunk := b.adjust()
-	if chunk == 0 {
-		return n, nil
+	for {
+		chunk := b.adjust()
+		if chunk == 0 {
+			return n, nil
+		}
+		now := min(n, chunk)
+		err := b.limiter.WaitN(ctx, now)
+		if err == nil || ctx.Err() != nil || now <= b.limiter.Burst() {
+			return now, err
+		}
+		// A window has begun in between, in which so much may not be sent at once.
 	}
-	n = min(n, chunk)
-	return n, b.limiter.WaitN(ctx, n)
 }
 
 // adjust sets the limiter for the time of day.

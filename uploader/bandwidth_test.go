@@ -110,24 +110,3 @@ func TestPausedAtTimesOfDay(t *testing.T) {
 		})
 	}
 }
-
-// What waits for the end of a pause does not delay the end of the agent.
-func TestPauseDoesNotDelayTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		g := newGate(1, 0.25, func(lane) bool { return true })
-		ended := make(chan error)
-		go func() {
-			_, err := g.enter(t.Context(), newest, 1)
-			ended <- err
-		}()
-		synctest.Wait()
-		g.look()
-		g.close()
-		if err := <-ended; err != errClosed {
-			t.Errorf("it ended with %v", err)
-		}
-		if _, err := g.enter(t.Context(), newest, 1); err != errClosed {
-			t.Errorf("another came in: %v", err)
-		}
-	})
-}

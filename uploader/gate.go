@@ -18,14 +18,14 @@ const (
 // gate lets bodies be sent, a few at once. The newest footage goes first; while
 // both lanes wait, the backlog gets its share of the bytes.
 type gate struct {
-	share  float64         // of the backlog, 0 to less than 1
-	paused func(lane) bool // may change with time: look then
+	share    float64         // of the backlog, 0 to less than 1
+	paused   func(lane) bool // may change with time: look then
+	parallel int
 
 	mu      sync.Mutex
 	free    int
 	waiting [lanes][]*turn
 	credit  float64 // bytes that the backlog is owed
-	closed  bool
 }
 
 type turn struct {
@@ -33,11 +33,12 @@ type turn struct {
 	mine chan error // receives once: nil when it may be sent
 }
 
-// errClosed: the agent stops, and what waits for a time of day waits in vain.
-var errClosed = errors.New("uploads are paused at this time of day")
+// errPaused: what waits for a time of day does not wait here. It is taken up again
+// from the ledger.
+var errPaused = errors.New("uploads are paused at this time of day")
 
 func newGate(parallel int, share float64, paused func(lane) bool) *gate {
-	return &gate{free: parallel, share: share, paused: paused}
+	return &gate{parallel: parallel, free: parallel, share: share, paused: paused}
 }
 
 // enter waits for a turn to send size bytes; leave ends it.
@@ -81,27 +82,19 @@ func (g *gate) giveUp(l lane, t *turn) {
 	}
 }
 
-// look gives turns to lanes whose pause is over.
+// look sends away what waits in a lane that is paused by now.
 func (g *gate) look() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.admit()
 }
 
-// close sends away what waits for the end of a pause.
-func (g *gate) close() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.closed = true
-	g.admit()
-}
-
 // admit gives the free turns away. The mutex is held.
 func (g *gate) admit() {
 	for l := range g.waiting {
-		if g.closed && g.paused(lane(l)) {
+		if len(g.waiting[l]) > 0 && g.paused(lane(l)) {
 			for _, t := range g.waiting[l] {
-				t.mine <- errClosed
+				t.mine <- errPaused
 			}
 			g.waiting[l] = nil
 		}
@@ -119,9 +112,13 @@ func (g *gate) admit() {
 }
 
 // next picks a lane, and keeps account of what the backlog is owed while it has
-// to wait; lanes when nobody waits that may go.
+// to wait; lanes when nobody waits that may go. The last free turn is kept for the
+// newest footage, so that it need not wait until a part of the backlog has gone.
 func (g *gate) next() lane {
 	first, behind := g.first(newest), g.first(backlog)
+	if first == nil && g.free == 1 && g.parallel > 1 {
+		return lanes
+	}
 	switch {
 	case behind == nil:
 		g.credit = 0
@@ -139,9 +136,9 @@ func (g *gate) next() lane {
 	return newest
 }
 
-// first is who is next in a lane that is not paused.
+// first is who is next in a lane.
 func (g *gate) first(l lane) *turn {
-	if len(g.waiting[l]) == 0 || g.paused(l) {
+	if len(g.waiting[l]) == 0 {
 		return nil
 	}
 	return g.waiting[l][0]

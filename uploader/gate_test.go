@@ -52,11 +52,11 @@ func TestGateSharesTurns(t *testing.T) {
 
 func TestGateLetsAFewInAtOnce(t *testing.T) {
 	g := newGate(2, 0.25, open)
-	first, err := g.enter(t.Context(), newest, 1)
-	if err != nil {
+	if _, err := g.enter(t.Context(), backlog, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.enter(t.Context(), backlog, 1); err != nil {
+	first, err := g.enter(t.Context(), newest, 1)
+	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -72,4 +72,57 @@ func TestGateLetsAFewInAtOnce(t *testing.T) {
 	if _, err := g.enter(ctx, newest, 1); !errors.Is(err, context.Canceled) {
 		t.Fatalf("a turn was given away twice: %v", err)
 	}
+}
+
+// The backlog never has all turns: what is being recorded comes in at once.
+func TestGateKeepsATurnForTheNewest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(3, 0.25, open)
+		inside := 0
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 5 {
+			go func() {
+				if _, err := g.enter(ctx, backlog, 1); err == nil {
+					inside++
+				}
+			}()
+		}
+		synctest.Wait()
+		if inside != 2 {
+			t.Errorf("%d of the backlog have a turn, want 2 of 3", inside)
+		}
+		if _, err := g.enter(t.Context(), newest, 1); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}
+
+// Nobody waits at the gate for a time of day: it would count as under way.
+func TestGateSendsAwayWhatIsPaused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pause := false
+		g := newGate(1, 0.25, func(l lane) bool { return pause && l == backlog })
+		leave, err := g.enter(t.Context(), newest, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got error
+		go func() { _, got = g.enter(t.Context(), backlog, 1) }()
+		synctest.Wait()
+		pause = true
+		g.look()
+		synctest.Wait()
+		if !errors.Is(got, errPaused) {
+			t.Errorf("what waited: %v", got)
+		}
+		if _, err := g.enter(t.Context(), backlog, 1); !errors.Is(err, errPaused) {
+			t.Errorf("what comes: %v", err)
+		}
+		leave()
+		if _, err := g.enter(t.Context(), newest, 1); err != nil {
+			t.Error(err)
+		}
+	})
 }

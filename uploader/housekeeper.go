@@ -40,6 +40,7 @@ type Housekeeper struct {
 const (
 	firstHousekeeping = 10 * time.Minute // after the start, which has more urgent things to do
 	housekeepingEvery = 24 * time.Hour
+	housekeepingAgain = time.Hour      // after a failure
 	leftAfter         = 24 * time.Hour // an upload that idle has been left
 )
 
@@ -54,15 +55,17 @@ func (h *Housekeeper) Run(ctx context.Context) error {
 			return nil
 		case <-next.C:
 		}
+		again := housekeepingEvery
 		if err := h.look(ctx, log); err != nil && ctx.Err() == nil {
+			again = housekeepingAgain
 			fault := s3.Classify(err)
 			if errors.Is(err, s3.ErrNoListing) {
 				log.Info().Msg("the store cannot list incomplete uploads: what a lost host has left is not looked for")
 				return nil
 			}
-			log.Warn().Str("cause", fault.Cause).Msg("incomplete uploads could not be looked through; it is tried again tomorrow")
+			log.Warn().Str("cause", fault.Cause).Msg("incomplete uploads could not be looked through; it is tried again in an hour")
 		}
-		next.Reset(housekeepingEvery)
+		next.Reset(again)
 	}
 }
 

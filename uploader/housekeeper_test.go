@@ -28,6 +28,7 @@ func (f *forgetful) Opened(_ context.Context, u spool.Upload) error {
 	return nil
 }
 func (f *forgetful) PartSent(context.Context, spool.UploadPart) error   { return nil }
+func (f *forgetful) PartLost(context.Context, int) error                { return nil }
 func (f *forgetful) Abandoned(context.Context) error                    { return nil }
 func (f *forgetful) Turn(context.Context, int64) (done func(), e error) { return func() {}, nil }
 
@@ -163,11 +164,12 @@ func (s *emptyStore) Leftovers(context.Context, string, func(string) bool) ([]s3
 func (s *emptyStore) CompleteLeftover(context.Context, s3.Leftover) error { return nil }
 func (s *emptyStore) AbortEmpty(context.Context, s3.Leftover) error       { return nil }
 
+// After a failure it looks again in an hour.
 func TestHousekeepingOnceADay(t *testing.T) {
 	for _, tc := range []struct {
 		err  error
 		want int
-	}{{nil, 3}, {errors.New("the line broke"), 3}, {fmt.Errorf("%w: 501", s3.ErrNoListing), 1}} {
+	}{{nil, 3}, {errors.New("the line broke"), 72}, {fmt.Errorf("%w: 501", s3.ErrNoListing), 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			store := &emptyStore{err: tc.err}
 			h := &Housekeeper{Store: store, Destination: "primary", Log: zerolog.Nop(), Now: time.Now}

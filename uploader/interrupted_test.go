@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 
+	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3/s3test"
 	"recording-agent/uploader/wiretest"
 )
@@ -153,4 +155,64 @@ func TestStalledUplinkDoesNotHoldUpRecording(t *testing.T) {
 	}
 	n.line.Set(wiretest.Fault{})
 	n.settled(f)
+}
+
+// A part that takes longer than the stall limit, but moves all the time, is not
+// stalled: on a poor uplink every part is like that.
+func TestPartSlowerThanTheStallLimit(t *testing.T) {
+	server := s3test.Run(t, false, "slow", "slow-tls")
+	t.Run("slow", func(t *testing.T) {
+		for bucket, secure := range map[string]bool{"slow": false, "slow-tls": true} {
+			t.Run(bucket, func(t *testing.T) {
+				t.Parallel()
+				n := newNetwork(t, bucket, server, secure)
+				n.stall = 3 * time.Second
+				n.line.Set(wiretest.Fault{Bandwidth: 600_000}) // 9 s a part
+				f := n.begin(1, 6<<20).finish()
+				n.start("127.0.0.1")
+				n.settled(f)
+				n.within(1)
+			})
+		}
+	})
+}
+
+// The agent dies after the store has put the object together, and before that is
+// noted: nothing is sent again, and nothing is left open.
+func TestKilledAfterComplete(t *testing.T) {
+	n := newNetwork(t, "killed", s3test.Run(t, false, "killed"), false)
+	f := n.begin(1, 23<<20).finish()
+	var completed atomic.Bool
+	n.set(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
+			completed.Store(true)
+		case completed.Load():
+			panic(http.ErrAbortHandler) // nothing more is learned from the store
+		}
+		return false
+	})
+	n.start("127.0.0.1")
+	n.until(20*time.Second, func() string {
+		if d, err := n.spool.Deliveries(t.Context(), f.seg.ID); err != nil || d[0].State != spool.Stored {
+			return fmt.Sprintf("the object to be stored: %+v, %v", d, err)
+		}
+		return ""
+	})
+	n.stop()
+	// As if the row had not been written.
+	if err := n.spool.DeliveryRejected(t.Context(), f.seg.ID, "primary", "killed", time.Now().Add(-time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	n.mu.Lock()
+	before := n.bodies
+	n.mu.Unlock()
+	n.set(nil)
+	n.start("127.0.0.1")
+	n.settled(f)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if again := n.bodies - before; again > 0 {
+		t.Errorf("%d bytes of an object that was complete were sent again", again)
+	}
 }

@@ -106,12 +106,12 @@ func nextPart(open *spool.Upload, partSize, watermark int64, first bool) int {
 func (u *Uploader) sendLive(ctx context.Context, l *live, number int) {
 	err := u.livePart(ctx, l, number)
 	if err == nil {
+		u.succeeded(ctx, l.tries)
 		l.doubt, l.tries = false, 0
-		u.succeeded()
 		return
 	}
 	l.doubt = true
-	if ctx.Err() != nil || errors.Is(err, errClosed) {
+	if ctx.Err() != nil || errors.Is(err, errPaused) {
 		return
 	}
 	_, wait := u.fault(err, l.tries)
@@ -130,8 +130,8 @@ func (u *Uploader) livePart(ctx context.Context, l *live, number int) error {
 		if err := u.opts.Store.Check(ctx, o, l.resume); err != nil {
 			return err
 		}
-		if l.resume.Open() == nil {
-			number = 1 // the store has forgotten the upload: from the beginning
+		if l.resume.Open() == nil && number > 1 {
+			return nil // the store has forgotten the upload: which part is next is asked again
 		}
 	}
 	if err := u.opts.Store.SendPart(ctx, o, number, l.resume); err != nil {

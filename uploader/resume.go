@@ -48,7 +48,7 @@ func (r *resume) Opened(ctx context.Context, u spool.Upload) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.ledger.UploadOpened(ctx, r.segment, r.destination, u); err != nil {
-		return err
+		return &ledgerError{err}
 	}
 	r.open = &u
 	return nil
@@ -59,7 +59,7 @@ func (r *resume) PartSent(ctx context.Context, p spool.UploadPart) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.ledger.PartSent(ctx, r.segment, r.destination, p); err != nil {
-		return err
+		return &ledgerError{err}
 	}
 	r.open.Parts = append(slices.DeleteFunc(r.open.Parts, func(q spool.UploadPart) bool { return q.Number == p.Number }), p)
 	return nil
@@ -70,8 +70,19 @@ func (r *resume) Abandoned(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.ledger.UploadAbandoned(ctx, r.segment, r.destination); err != nil {
-		return err
+		return &ledgerError{err}
 	}
 	r.open = nil
+	return nil
+}
+
+// PartLost forgets a part that the store does not have any more.
+func (r *resume) PartLost(ctx context.Context, number int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.ledger.PartLost(ctx, r.segment, r.destination, number); err != nil {
+		return &ledgerError{err}
+	}
+	r.open.Parts = slices.DeleteFunc(r.open.Parts, func(p spool.UploadPart) bool { return p.Number == number })
 	return nil
 }

@@ -29,12 +29,15 @@ type Ledger interface {
 	Growing() []spool.Growth
 	UploadOpened(ctx context.Context, segmentID, destination string, u spool.Upload) error
 	PartSent(ctx context.Context, segmentID, destination string, p spool.UploadPart) error
+	PartLost(ctx context.Context, segmentID, destination string, number int) error
 	UploadAbandoned(ctx context.Context, segmentID, destination string) error
 	Stored(ctx context.Context, segmentID, destination string) error
 	Verified(ctx context.Context, segmentID, destination, by string, at time.Time) error
 	DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error
 	Rekeyed(ctx context.Context, segmentID, destination, key, reason string) error
 	DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error
+	DeliveriesForgiven(ctx context.Context, destination string) error
+	FinishedDelivery(ctx context.Context, segmentID, destination string) (*spool.Job, error)
 	Damaged(ctx context.Context, segmentID string, size int64, checksum string) error
 	FileMissing(ctx context.Context, segmentID string) error
 	Open(seg spool.Segment) (*os.File, error)
@@ -82,8 +85,16 @@ type Uploader struct {
 	inFlight map[string]bool
 	busy     [lanes]int // of inFlight
 	until    time.Time  // the destination is not tried before; zero while it works
+	forgive  bool       // an outage is over, and its failures are not yet taken back
 	status   Status
 }
+
+// ledgerError says that the ledger could not be read or written. Until it can be,
+// nothing that the store is told would be remembered.
+type ledgerError struct{ err error }
+
+func (e *ledgerError) Error() string { return e.err.Error() }
+func (e *ledgerError) Unwrap() error { return e.err }
 
 // errFileMissing: the segment's own file, and not one that the store's client
 // wanted, is not there.
@@ -108,6 +119,7 @@ const (
 	firstDefer   = 5 * time.Second
 	longestDefer = 10 * time.Minute
 	newestFor    = 10 * time.Minute // after its end a segment is backlog
+	forgiveAfter = 5 * time.Minute  // of an outage: what failed in it was not the segments' fault
 )
 
 // New prepares an uploader.
@@ -170,7 +182,6 @@ func (u *Uploader) Run(ctx context.Context) error {
 		}
 		u.gate.look()
 	}
-	u.gate.close()
 	return nil
 }
 
@@ -254,12 +265,24 @@ func (u *Uploader) flying(id string) bool {
 
 // deliver brings one segment as far as it comes.
 func (u *Uploader) deliver(ctx context.Context, job spool.Job, l lane) {
-	err := u.step(ctx, job, l)
+	// What is known of it may be from before a part that has landed since.
+	now, err := u.opts.Ledger.FinishedDelivery(ctx, job.Segment.ID, u.opts.Destination)
+	if err == nil && now == nil {
+		return
+	}
+	if err == nil {
+		job = *now
+		err = u.step(ctx, job, l)
+	} else {
+		err = &ledgerError{err}
+	}
 	switch {
 	case err == nil:
-		u.succeeded()
-	case ctx.Err() != nil || errors.Is(err, errClosed):
+		u.succeeded(ctx, job.Delivery.Attempts)
+	case ctx.Err() != nil:
 		u.log.Info().Str("segment", job.Segment.ID).Msg("upload interrupted; it is resumed at the next start")
+	case errors.Is(err, errPaused):
+		u.log.Info().Str("segment", job.Segment.ID).Msg("upload paused at this time of day; it is resumed afterwards")
 	case errors.Is(err, errFileMissing):
 		u.fileMissing(ctx, job, err)
 	default:
@@ -287,7 +310,7 @@ func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 			return err
 		}
 		if err := u.opts.Ledger.Stored(ctx, seg.ID, dest); err != nil {
-			return err
+			return &ledgerError{err}
 		}
 	}
 	by, err := u.opts.Store.Verify(ctx, o, r.Open())
@@ -295,7 +318,7 @@ func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 		return err
 	}
 	if err := u.opts.Ledger.Verified(ctx, seg.ID, dest, by, u.opts.Now()); err != nil {
-		return err
+		return &ledgerError{err}
 	}
 	u.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("key", job.Delivery.Key).Int64("bytes", seg.Size).
 		Dur("took", u.opts.Now().Sub(began)).Str("verified_by", by).Msg("segment uploaded and verified")
@@ -325,14 +348,32 @@ func metadata(seg spool.Segment) map[string]string {
 	return m
 }
 
-func (u *Uploader) succeeded() {
+// succeeded notes a success, after so many failed attempts at the same.
+func (u *Uploader) succeeded(ctx context.Context, attempts int) {
 	u.outage.Recovered()
 	u.mu.Lock()
-	defer u.mu.Unlock()
+	now := u.opts.Now()
+	if since := u.status.Since; !since.IsZero() && now.Sub(since) >= forgiveAfter {
+		u.forgive = true
+	}
+	// What has failed and now succeeds shows that the failures were the outage's. Bad
+	// segments, which only looked like one, are not forgiven.
+	forgive := u.forgive && attempts > 0
+	if forgive {
+		u.forgive = false
+	}
 	u.pause.Reset()
 	u.until = time.Time{}
-	u.status.Connected, u.status.LastSuccess = true, u.opts.Now()
+	u.status.Connected, u.status.LastSuccess = true, now
 	u.status.LastError, u.status.Remedy, u.status.Since = "", "", time.Time{}
+	u.mu.Unlock()
+	if !forgive {
+		return
+	}
+	// Whoever probed in vain is not to wait behind the others: the oldest goes first.
+	if err := u.opts.Ledger.DeliveriesForgiven(ctx, u.opts.Destination); err != nil {
+		u.log.Error().Err(err).Msg("the waiting times of an outage that is over could not be cleared")
+	}
 }
 
 // failed decides who has to wait: the segment, or the whole destination. In
@@ -352,8 +393,8 @@ func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 	if fault.Again {
 		note = u.opts.Ledger.DeliveryRejected
 	}
-	if err := note(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, u.opts.Now().Add(wait)); err != nil {
-		u.log.Error().Err(err).Str("segment", job.Segment.ID).Msg("a failed upload could not be noted")
+	if err := note(ctx, job.Segment.ID, u.opts.Destination, fault.Cause, u.opts.Now().Add(wait)); err != nil && ctx.Err() == nil {
+		u.fault(&ledgerError{err}, 0) // without a note it would be tried again at once
 	}
 }
 
@@ -361,6 +402,10 @@ func (u *Uploader) failed(ctx context.Context, job spool.Job, err error) {
 // wait after so many attempts.
 func (u *Uploader) fault(err error, attempts int) (s3.Fault, time.Duration) {
 	fault := s3.Classify(err)
+	var ledger *ledgerError
+	if errors.As(err, &ledger) {
+		fault = s3.Fault{Cause: "the ledger cannot be written: " + ledger.Error(), Remedy: "make room on the disk of agent.data_dir, or mend it", Scope: s3.ScopeDestination}
+	}
 	if u.opts.Section != "" {
 		fault.Remedy = strings.ReplaceAll(fault.Remedy, "s3.", u.opts.Section+".")
 	}

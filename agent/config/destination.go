@@ -38,8 +38,11 @@ func (p *parser) destinations(primary *section, mirrors []*section, c *Config) {
 			s.problem("name", fmt.Sprintf("%q is the name of another destination as well", m.Name), "give each mirror a name of its own")
 		}
 		names = append(names, m.Name)
-		if m = p.destination(s, m); m.Bucket == "" {
+		switch m = p.destination(s, m); {
+		case m.Bucket == "":
 			s.problem("bucket", "is missing", "write the name of the mirror's bucket")
+		case slices.ContainsFunc(append([]Destination{c.S3}, c.Mirrors...), m.samePlace):
+			s.problem("bucket", "is another destination's, under the same keys", "name another bucket, endpoint or key: a copy has to be elsewhere")
 		}
 		c.Mirrors = append(c.Mirrors, m)
 	}
@@ -51,6 +54,16 @@ func (p *parser) destinations(primary *section, mirrors []*section, c *Config) {
 	case c.Agent.Storage != "local" && c.S3.Bucket == "":
 		c.Warnings = append(c.Warnings, `no s3.bucket: segments stay on this host; write agent.storage = "local" if that is meant`)
 	}
+}
+
+func (d Destination) samePlace(o Destination) bool {
+	return d.Bucket == o.Bucket && d.Endpoint == o.Endpoint && d.Key == o.Key
+}
+
+// isGoogle says whether a destination is, or is treated like, Google Cloud Storage.
+func (d Destination) isGoogle() bool {
+	u := webURL(d.Endpoint)
+	return d.Checksum == "crc32c" || d.Checksum == "auto" && u != nil && strings.HasSuffix("."+strings.ToLower(u.Hostname()), ".storage.googleapis.com")
 }
 
 func (p *parser) destination(s *section, d Destination) Destination {
@@ -109,6 +122,9 @@ func (p *parser) checkObjects(s *section, d Destination) {
 	}
 	if d.KMSKeyID != "" && d.Encryption != "aws:kms" {
 		s.problem("kms_key_id", "is not used", `write encryption = "aws:kms" as well`)
+	}
+	if d.isGoogle() && (d.LockMode != "" || d.Encryption != "") {
+		s.problem("lock_mode", "lock_mode and encryption are not taken by Google Cloud Storage from clients of S3", "leave them out, and set retention and encryption on the bucket")
 	}
 	if (d.LockMode == "") != (d.LockDays == 0) {
 		s.problem("lock_mode", "lock_mode and lock_days belong together", "set both, or leave both out")

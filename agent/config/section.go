@@ -313,20 +313,20 @@ func (s *section) secret(name string) Secret {
 		if !there || v == "" {
 			s.problem(name, "the environment variable "+variable+" is not set", "set it for the agent (a service has an environment of its own), or write file:/path")
 		}
-		return Secret{v}
+		return Secret{value: v}
 	}
 	if path, ok := strings.CutPrefix(text, "file:"); ok {
 		data, err := s.p.env.ReadFile(path)
-		text := strings.TrimRight(string(data), "\r\n")
+		text := withoutNewline(data)
 		switch {
 		case err != nil:
 			s.problem(name, "the file cannot be read: "+err.Error(), "check path and permissions")
 		case text == "":
 			s.problem(name, "the file "+path+" is empty", "write the secret into it")
 		}
-		return Secret{text}
+		return Secret{value: text, file: path}
 	}
-	return Secret{text}
+	return Secret{value: text}
 }
 
 // unset says whether a reference led to nothing, which was reported.
@@ -338,7 +338,7 @@ func (s *section) unset(name string) bool {
 	}
 	if path, ok := strings.CutPrefix(text, "file:"); ok {
 		data, _ := s.p.env.ReadFile(path)
-		return strings.TrimRight(string(data), "\r\n") == ""
+		return withoutNewline(data) == ""
 	}
 	return false
 }

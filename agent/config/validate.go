@@ -135,6 +135,9 @@ func (p *parser) segment(s *section, c *Config) {
 
 func (p *parser) upload(s *section, c *Config) {
 	windows := p.sections(s.values, "upload.window")
+	if s.values["max_bandwidth"] == "0" {
+		s.problem("max_bandwidth", "would let nothing through", `leave it out for no limit; "0" pauses older footage in an [[upload.window]]`)
+	}
 	c.Upload = Upload{Parallel: s.count("parallel", 4, 1, 64), BacklogShare: s.count("backlog_share", 25, 0, 90), MaxBandwidth: s.bandwidth("max_bandwidth")}
 	s.done()
 	for _, w := range windows {

@@ -82,13 +82,27 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 	return jobs, nil
 }
 
+// FinishedDelivery is the delivery of a finished segment that is not yet verified;
+// nil when there is nothing left to do.
+func (s *Spool) FinishedDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
+	return s.job(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`,
+		segmentID, destination)
+}
+
 // LiveDelivery is the delivery of a segment that is being recorded; nil when the
 // segment is not, or is not to go to the destination.
 func (s *Spool) LiveDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
-	jobs, err := s.jobs(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state = 'pending' AND segments.state = 'recording'`,
+	return s.job(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state = 'pending' AND segments.state = 'recording'`,
 		segmentID, destination)
-	if err != nil || len(jobs) == 0 {
-		return nil, err
+}
+
+func (s *Spool) job(ctx context.Context, where, segmentID, destination string) (*Job, error) {
+	jobs, err := s.jobs(ctx, where, segmentID, destination)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: delivery of %s to %s: %w", segmentID, destination, err)
+	}
+	if len(jobs) == 0 {
+		return nil, nil
 	}
 	return &jobs[0], nil
 }
@@ -178,6 +192,15 @@ func (s *Spool) PartSent(ctx context.Context, segmentID, destination string, p U
 	return nil
 }
 
+// PartLost notes that the store does not have a part any more.
+func (s *Spool) PartLost(ctx context.Context, segmentID, destination string, number int) error {
+	_, err := s.ledger.db.ExecContext(ctx, `DELETE FROM upload_parts WHERE segment_id = ? AND destination = ? AND number = ?`, segmentID, destination, number)
+	if err != nil {
+		return fmt.Errorf("ledger: part %d lost %s: %w", number, segmentID, err)
+	}
+	return nil
+}
+
 // Stored notes that the store has accepted the whole object. The upload and its
 // parts are kept until the object has been verified: they are what a fallback
 // rests on.
@@ -203,6 +226,18 @@ func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string,
 func (s *Spool) DeliveryDeferred(ctx context.Context, segmentID, destination, reason string, next time.Time) error {
 	return s.ledger.one(ctx, "delivery deferred", segmentID, `UPDATE deliveries SET attempts = attempts + 1, error = ?, next_us = ?
 		WHERE segment_id = ? AND destination = ? AND state IN ('pending','stored')`, reason, micros(next), segmentID, destination)
+}
+
+// DeliveriesForgiven takes back the failed attempts of what waits for a destination:
+// an outage of that was to blame.
+func (s *Spool) DeliveriesForgiven(ctx context.Context, destination string) error {
+	_, err := s.ledger.db.ExecContext(ctx, `UPDATE deliveries SET attempts = 0, next_us = 0
+		WHERE destination = ? AND state IN ('pending','stored') AND attempts > 0`, destination)
+	if err != nil {
+		return fmt.Errorf("ledger: deliveries to %s forgiven: %w", destination, err)
+	}
+	s.changed()
+	return nil
 }
 
 // DeliveryRejected notes that the store does not hold what was uploaded, and when

@@ -14,7 +14,7 @@ func withMirrors(t *testing.T, dir string) *Spool {
 	key := func(s Segment) string { return s.ID + ".mp4" }
 	s, err := Open(t.Context(), Options{
 		Dir: dir, ClientName: "warehouse-7", Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
-		Destinations: []Destination{{Name: "primary", Bucket: "a", Key: key}, {Name: "onsite", Bucket: "b", Key: key}, {Name: "spare", Bucket: "c", Key: key, Optional: true}},
+		Destinations: []Destination{{Name: "primary", Bucket: "footage", Key: key}, {Name: "onsite", Bucket: "b", Key: key}, {Name: "spare", Bucket: "c", Key: key, Optional: true}},
 	})
 	must(t, err)
 	t.Cleanup(func() { s.Close() })
@@ -132,5 +132,33 @@ func TestRekeyed(t *testing.T) {
 	must(t, s.Verified(ctx, rec.ID, "primary", "size, crc64nvme", epoch))
 	if err := s.Rekeyed(ctx, rec.ID, "primary", "third.mp4", "taken"); err == nil {
 		t.Error("a verified object was given another key")
+	}
+}
+
+// Primary and mirror change places: what is still here goes to the bucket that each
+// has now, and the file waits for it.
+func TestDestinationsChangePlaces(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	s := withMirrors(t, dir)
+	rec := finished(t, s, "gate", epoch, 2)
+	must(t, s.Verified(ctx, rec.ID, "primary", "size, crc64nvme", epoch))
+	must(t, s.Close())
+
+	key := func(s Segment) string { return s.ID + ".mp4" }
+	s, err := Open(ctx, Options{
+		Dir: dir, ClientName: "warehouse-7", Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
+		Destinations: []Destination{{Name: "primary", Bucket: "b", Key: key}, {Name: "onsite", Bucket: "footage", Key: key}},
+	})
+	must(t, err)
+	defer s.Close()
+	_, err = s.Recover(ctx)
+	must(t, err)
+	must(t, s.Verified(ctx, rec.ID, "onsite", "size, crc64nvme", epoch)) // it has been there since before
+	if s.isSafe(t, epoch.Add(24*time.Hour)) {
+		t.Error("safe, although the primary's bucket has no copy")
+	}
+	must(t, s.Verified(ctx, rec.ID, "primary", "size, crc64nvme", epoch))
+	if !s.isSafe(t, epoch.Add(24*time.Hour)) {
+		t.Error("not safe although both have it")
 	}
 }

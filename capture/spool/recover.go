@@ -313,8 +313,29 @@ func (s *Spool) planPresent(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("ledger: report segments again: %w", err)
 		}
+		for _, d := range s.opts.Destinations {
+			if err := s.copyAgain(ctx, tx, d); err != nil {
+				return err
+			}
+		}
 		return nil
 	})
+}
+
+// copyAgain has what is here and was verified in another bucket sent to the one that a
+// destination has now: its file would go while that has no copy.
+func (s *Spool) copyAgain(ctx context.Context, tx *sql.Tx, d Destination) error {
+	res, err := tx.ExecContext(ctx, `UPDATE deliveries SET bucket = ?1, state = 'pending', verified_by = '', verified_us = 0
+		WHERE destination = ?2 AND bucket <> ?1 AND state = 'verified'
+			AND segment_id IN (SELECT id FROM segments WHERE state = 'finished')`, d.Bucket, d.Name)
+	if err != nil {
+		return fmt.Errorf("ledger: turn deliveries to %s: %w", d.Name, err)
+	}
+	if n, err := res.RowsAffected(); err == nil && n > 0 {
+		s.opts.Log.Info().Str("destination", d.Name).Str("bucket", d.Bucket).Int64("segments", n).
+			Msg("the destination has another bucket now: what is still here is sent there as well")
+	}
+	return nil
 }
 
 // retryAtOnce forgets the waiting times of the last run: what made calls fail

@@ -86,6 +86,37 @@ func contentMD5(p spool.UploadPart) string {
 	return base64.StdEncoding.EncodeToString(sum)
 }
 
+// md5Of reads a whole file for its MD5, in hex: the ETag of an object that came in
+// one piece. It is empty when the file cannot be read.
+func md5Of(o Object) string {
+	h := md5.New()
+	if _, err := copyAll(h, io.NewSectionReader(o.Body, 0, o.Size)); err != nil {
+		return ""
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// md5OfParts is the ETag of an object that was put together of a file's parts;
+// empty when the file cannot be read.
+func md5OfParts(o Object, partSize int64) string {
+	u := spool.Upload{}
+	for at := int64(0); at < o.Size; at += partSize {
+		part, err := measure(io.NewSectionReader(o.Body, at, min(partSize, o.Size-at)), "", io.Discard)
+		if err != nil {
+			return ""
+		}
+		part.Number = len(u.Parts) + 1
+		u.Parts = append(u.Parts, part)
+	}
+	return etagOf(&u)
+}
+
+// isMD5 says whether an ETag has the form of an MD5.
+func isMD5(etag string) bool {
+	_, err := hex.DecodeString(etag)
+	return err == nil && len(etag) == 2*md5.Size
+}
+
 // crc32c reads a whole file; base64 of 4 bytes big-endian, as stores write it.
 func crc32c(body io.ReaderAt, size int64) (string, error) {
 	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))

@@ -50,6 +50,11 @@ var known = map[string]Fault{
 	"AuthorizationHeaderMalformed":       {Cause: "the bucket is in another region", Remedy: "correct s3.region"},
 	"IllegalLocationConstraintException": {Cause: "the bucket is in another region", Remedy: "correct s3.region"},
 	"SlowDown":                           {Cause: "the store asks to slow down"},
+	"SlowDownRead":                       {Cause: "the store asks to slow down"},
+	"SlowDownWrite":                      {Cause: "the store asks to slow down"},
+	"TooManyRequests":                    {Cause: "the store asks to slow down"},
+	"TooManyRequestsException":           {Cause: "the store asks to slow down"},
+	"RequestLimitExceeded":               {Cause: "the store asks to slow down"},
 	"ServiceUnavailable":                 {Cause: "the store is not available for the moment"},
 	"InternalError":                      {Cause: "the store has an internal error"},
 	"QuotaExceeded":                      {Cause: "the store's quota is used up", Remedy: "make room in the bucket, or raise its quota"},
@@ -104,6 +109,8 @@ func classifyAPI(err error, api smithy.APIError) Fault {
 		return withDetail(known["AccessDenied"], code, api.ErrorMessage())
 	case code == "NotFound" || code == "NoSuchKey":
 		return Fault{Cause: "the object is not in the store", Remedy: "it is uploaded again", Scope: ScopeSegment, Again: true}
+	case status == 429:
+		return withDetail(known["SlowDown"], code, api.ErrorMessage())
 	case status >= 500:
 		return Fault{Cause: fmt.Sprintf("the store has an error of its own (%d %s)", status, code)}
 	}

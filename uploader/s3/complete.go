@@ -106,10 +106,20 @@ func (d *resuming) put(ctx context.Context, in *s3.PutObjectInput, opts ...func(
 // it is asked before. Whatever error comes back, the object is looked at before it
 // is believed: the answer may have been lost.
 func (d *resuming) create(ctx context.Context, send func(condition *string) error) error {
-	if !d.store.heeds.Load() {
-		if h, err := d.store.head(ctx, d.object.Key); err == nil && !d.ours(h) {
+	heeds := d.store.heeds.Load()
+	if !heeds || d.store.opts.Endpoint != "" { // some take a condition and do not heed it
+		switch h, err := d.store.head(ctx, d.object.Key); {
+		case err == nil && !d.ours(h):
 			return d.taken(ctx, h)
+		case err == nil && d.whole(h):
+			return d.abort(ctx) // what is open has become needless
+		case err == nil: // what was salvaged of it, or an earlier state of the file
+			return d.settle(ctx, send(nil))
+		case !heeds && !absent(err): // to overwrite is worse than to wait
+			return err
 		}
+	}
+	if !heeds {
 		return d.settle(ctx, send(nil))
 	}
 	err := send(aws.String("*"))
@@ -124,10 +134,10 @@ func (d *resuming) create(ctx context.Context, send func(condition *string) erro
 			return errors.Join(err, headErr)
 		case !d.ours(h):
 			return d.taken(ctx, h)
-		case !d.whole(h): // what was salvaged of it, or an earlier state of the file
+		case !d.whole(h):
 			return d.settle(ctx, send(nil))
 		}
-		return nil
+		return d.abort(ctx)
 	}
 	return d.settle(ctx, err)
 }
@@ -149,8 +159,31 @@ func (d *resuming) ours(h head) bool {
 	return h.segment == d.object.Segment || h.segment == "" && h.checksum != "" && d.whole(h)
 }
 
+// whole says that an object is proved to be the file. Where the store has no
+// checksum of it, its ETag must be what the file would make, in these parts or in
+// one piece: the same length is no proof, nor are the parts in the ledger, since the
+// first of them may be from before the file was finished.
 func (d *resuming) whole(h head) bool {
-	return h.size == d.object.Size && (h.checksum == "" || h.checksum == d.object.Checksum)
+	switch {
+	case h.size != d.object.Size:
+		return false
+	case h.checksum != "":
+		return h.checksum == d.object.Checksum
+	case h.crc32c != "":
+		sum, err := crc32c(d.object.Body, d.object.Size)
+		return err == nil && sum == h.crc32c
+	}
+	if isMD5(h.etag) {
+		return h.etag == md5Of(d.object)
+	}
+	parts := int((d.object.Size + d.partSize - 1) / d.partSize)
+	return madeOfMD5(h.etag, parts) && h.etag == md5OfParts(d.object, d.partSize)
+}
+
+// absent says that the store has said plainly that there is no object.
+func absent(err error) bool {
+	code := errorCode(err)
+	return code == "NotFound" || code == "NoSuchKey"
 }
 
 // taken gives up what was sent under a key that cannot be had: an upload cannot
@@ -175,13 +208,19 @@ func (d *resuming) abort(ctx context.Context) error {
 	if open == nil {
 		return nil
 	}
-	_, err := d.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID),
-	})
-	if err != nil && errorCode(err) != "NoSuchUpload" {
+	if !d.store.abort(ctx, d.object.Key, open.ID) {
 		return nil // it is tried again after the next failure
 	}
 	return d.resume.Abandoned(ctx)
+}
+
+// abort gives up an upload. It says no if it may still be there and another try may
+// do better: one that is forbidden will not.
+func (s *Store) abort(ctx context.Context, key, uploadID string) bool {
+	_, err := s.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+		Bucket: aws.String(s.opts.Bucket), Key: aws.String(key), UploadId: aws.String(uploadID),
+	})
+	return err == nil || slices.Contains([]string{"NoSuchUpload", "AccessDenied", "NotImplemented", "MethodNotAllowed"}, errorCode(err))
 }
 
 // errorCode is the store's code for an error; empty for any other.

@@ -150,10 +150,10 @@ func (s *Store) Vacant(ctx context.Context, key string) error {
 		return err
 	}
 	h, err := s.head(ctx, key)
-	switch code := errorCode(err); {
+	switch {
 	case err == nil:
 		return &TakenError{Key: key, Segment: h.segment, Size: h.size}
-	case code == "NotFound" || code == "NoSuchKey":
+	case absent(err):
 		return nil
 	}
 	return err

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sync/errgroup"
 
 	"recording-agent/capture/spool"
@@ -45,25 +47,51 @@ func (d *resuming) CreateMultipartUpload(ctx context.Context, _ *s3.CreateMultip
 	}
 	upload.ID = aws.ToString(out.UploadId)
 	if err := d.resume.Opened(ctx, upload); err != nil {
+		d.store.abort(ctx, d.object.Key, upload.ID) // nobody would know it; if that fails too, housekeeping finds it
 		return nil, err
 	}
 	return out, nil
 }
 
-// forgetGone asks for an upload of which only the ledger knows: a store that has
-// dropped it may cut the connection in the middle of a part instead of saying so.
-func (d *resuming) forgetGone(ctx context.Context) error {
+// compare asks the store for an upload of which only the ledger knows: a store that
+// has dropped it may cut the connection in the middle of a part instead of saying
+// so. done says that it is gone because it has become the object: the answer, or
+// the note of it, was lost.
+func (d *resuming) compare(ctx context.Context) (done bool, err error) {
 	open := d.resume.Open()
 	if open == nil {
-		return nil
+		return false, nil
 	}
-	_, err := d.store.client.ListParts(ctx, &s3.ListPartsInput{
-		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID), MaxParts: aws.Int32(1),
+	out, err := d.store.client.ListParts(ctx, &s3.ListPartsInput{
+		Bucket: aws.String(d.store.opts.Bucket), Key: aws.String(d.object.Key), UploadId: aws.String(open.ID),
 	})
-	if errorCode(err) == "NoSuchUpload" {
-		return d.resume.Abandoned(ctx)
+	switch {
+	case errorCode(err) == "NoSuchUpload":
+		h, err := d.store.head(ctx, d.object.Key)
+		if err == nil && d.ours(h) && d.whole(h) {
+			return true, nil
+		}
+		return false, d.resume.Abandoned(ctx)
+	case err != nil, aws.ToBool(out.IsTruncated):
+		return false, nil // any other trouble shows when the parts are sent
 	}
-	return nil // any other trouble shows when the parts are sent
+	return false, d.forgetLost(ctx, open, out.Parts)
+}
+
+// forgetLost has parts sent again that the store does not have.
+func (d *resuming) forgetLost(ctx context.Context, open *spool.Upload, there []types.Part) error {
+	etags := make(map[int]string, len(there))
+	for _, p := range there {
+		etags[int(aws.ToInt32(p.PartNumber))] = strings.Trim(aws.ToString(p.ETag), `"`)
+	}
+	for _, p := range open.Parts {
+		if etags[p.Number] != strings.Trim(p.ETag, `"`) {
+			if err := d.resume.PartLost(ctx, p.Number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // UploadPart answers with the part that is there already, when these are the

@@ -16,7 +16,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -37,6 +36,7 @@ type Options struct {
 	AccessKeyID     string // empty: the SDK's default chain
 	SecretAccessKey string
 	SessionToken    string
+	Keys            func() (id, secret, token string) // nil: the three above; asked again when the store refuses what it said
 
 	PartSize int64 // of new uploads, at least 5 MiB
 	Checksum Checksum
@@ -56,8 +56,9 @@ type Options struct {
 type Store struct {
 	opts   Options
 	tls    bool
-	mu     sync.Mutex  // of setting up
-	client *s3.Client  // nil until that has succeeded
+	mu     sync.Mutex // of setting up
+	client *s3.Client // nil until that has succeeded
+	keys   *keys
 	echoes atomic.Bool // it checks the checksums of bodies: it repeats them in its answers
 	heeds  atomic.Bool // it knows If-None-Match, as far as we know
 
@@ -92,31 +93,31 @@ func (s *Store) setUp(ctx context.Context) error {
 	if s.client != nil {
 		return nil
 	}
-	client, err := newClient(ctx, s.opts)
+	client, keys, err := newClient(ctx, s.opts)
 	if err != nil {
 		return &SetupError{err}
 	}
-	s.client = client
+	s.client, s.keys = client, keys
 	return nil
 }
 
-func newClient(ctx context.Context, o Options) (*s3.Client, error) {
+func newClient(ctx context.Context, o Options) (*s3.Client, *keys, error) {
 	client, err := httpClient(o.CAFile, o.Throttle, o.Stall)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	load := []func(*config.LoadOptions) error{config.WithHTTPClient(client), config.WithRetryMaxAttempts(3)}
 	if o.Region != "" {
 		load = append(load, config.WithRegion(o.Region))
 	}
 	if o.AccessKeyID != "" {
-		load = append(load, config.WithCredentialsProvider(
-			credentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, o.SessionToken)))
+		load = append(load, config.WithCredentialsProvider(static(o)))
 	}
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	keys := newKeys(load, o.Now)
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
@@ -130,7 +131,8 @@ func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 		if o.Checksum == ChecksumCRC32C {
 			so.APIOptions = append(so.APIOptions, leaveAcceptEncodingUnsigned)
 		}
-	}), nil
+		so.Credentials = keys.cache
+	}), keys, nil
 }
 
 // Object is a segment on its way to a store. While it is still being recorded it
@@ -156,7 +158,8 @@ type Resume interface {
 	Open() *spool.Upload // the upload that is open; nil when none is
 	Opened(ctx context.Context, u spool.Upload) error
 	PartSent(ctx context.Context, p spool.UploadPart) error
-	Abandoned(ctx context.Context) error // the store does not know the upload any more
+	PartLost(ctx context.Context, number int) error // the store does not have it any more
+	Abandoned(ctx context.Context) error            // the store does not know the upload any more
 	// Turn waits until a body of size bytes may be sent; done is called when it was.
 	Turn(ctx context.Context, size int64) (done func(), err error)
 }
@@ -175,7 +178,15 @@ func (s *Store) resuming(o Object, r Resume) *resuming {
 // Upload sends an object: what the store has acknowledged before is not sent
 // again. It is complete in the store when Upload returns nil.
 func (s *Store) Upload(ctx context.Context, o Object, r Resume) error {
-	if err := s.Check(ctx, o, r); err != nil {
+	if err := s.setUp(ctx); err != nil {
+		return err
+	}
+	return s.keys.renewed(s.upload(ctx, o, r))
+}
+
+func (s *Store) upload(ctx context.Context, o Object, r Resume) error {
+	done, err := s.resuming(o, r).compare(ctx)
+	if err != nil || done {
 		return err
 	}
 	d := s.resuming(o, r)
@@ -204,19 +215,20 @@ func (s *Store) SendPart(ctx context.Context, o Object, number int, r Resume) er
 	d := s.resuming(o, r)
 	if r.Open() == nil {
 		if _, err := d.CreateMultipartUpload(ctx, nil); err != nil {
-			return err
+			return s.keys.renewed(err)
 		}
 	}
-	return d.sendPart(ctx, number, d.partSize)
+	return s.keys.renewed(d.sendPart(ctx, number, d.partSize))
 }
 
-// Check asks the store for an upload of which only the ledger knows, and forgets
-// it when the store has.
+// Check compares an upload of which only the ledger knows with what the store has
+// of it, and forgets what the store has not.
 func (s *Store) Check(ctx context.Context, o Object, r Resume) error {
 	if err := s.setUp(ctx); err != nil {
 		return err
 	}
-	return s.resuming(o, r).forgetGone(ctx)
+	_, err := s.resuming(o, r).compare(ctx)
+	return err
 }
 
 // String names the destination in log lines and errors.

@@ -34,7 +34,9 @@ func httpClient(caFile string, throttle Throttle, stall time.Duration) (*awshttp
 				// that for each connection are minutes on a poor uplink.
 				_ = tcp.SetWriteBuffer(256 << 10)
 			}
-			return &watched{Conn: c, throttle: throttle, stall: stall}, nil
+			w := &watched{Conn: c, throttle: throttle, stall: stall}
+			w.open, w.close = context.WithCancel(context.Background())
+			return w, nil
 		}
 		t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 		t.TLSHandshakeTimeout = 15 * time.Second
@@ -75,6 +77,13 @@ type watched struct {
 	net.Conn
 	throttle Throttle // nil: none
 	stall    time.Duration
+	open     context.Context // ends when it is closed
+	close    context.CancelFunc
+}
+
+func (c *watched) Close() error {
+	c.close()
+	return c.Conn.Close()
 }
 
 func (c *watched) Read(p []byte) (int, error) {
@@ -92,11 +101,13 @@ func (c *watched) Write(p []byte) (written int, err error) {
 	for written < len(p) {
 		n := len(p) - written
 		if c.throttle != nil {
-			if n, err = c.throttle.Wait(context.Background(), n); err != nil {
+			if n, err = c.throttle.Wait(c.open, n); err != nil {
 				return written, err
 			}
 		}
-		if err := c.SetWriteDeadline(time.Now().Add(c.stall)); err != nil {
+		// What moves is not stalled, in either direction: the answer is read for from the
+		// beginning, and comes after the last byte of the body.
+		if err := c.SetDeadline(time.Now().Add(c.stall)); err != nil {
 			return written, err
 		}
 		n, err = c.Conn.Write(p[written : written+n])

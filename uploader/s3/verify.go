@@ -58,7 +58,7 @@ func (e *MismatchError) Error() string {
 
 // Verify has the store confirm an object. It returns the ground that the
 // confirmation stands on: "size, crc64nvme" or "size, crc32c"; where the store
-// keeps no checksum of whole objects "size, md5 of parts", or, when its ETag is
+// keeps no checksum of whole objects "size, md5" or "size, md5 of parts", or, when its ETag is
 // not made of those (an encrypted object's is not), "size, signed parts": each
 // part was then checked by the store when it came, against its MD5 and the SHA-256
 // in its signature. sent is the multipart upload that made the object, nil when it
@@ -69,7 +69,7 @@ func (s *Store) Verify(ctx context.Context, o Object, sent *spool.Upload) (by st
 	}
 	h, err := s.head(ctx, o.Key)
 	if err != nil {
-		return "", err
+		return "", s.keys.renewed(err)
 	}
 	switch {
 	case h.segment != "" && h.segment != o.Segment:
@@ -101,6 +101,8 @@ func verifyByParts(o Object, h head, sent *spool.Upload) (by string, err error) 
 		return "size, md5 of parts", nil
 	case sent != nil && etagOf(sent) != "" && madeOfMD5(h.etag, len(sent.Parts)):
 		return "", &MismatchError{o.Key, fmt.Sprintf("its ETag is %s, the parts that were sent make %s", h.etag, etagOf(sent))}
+	case sent == nil && isMD5(h.etag) && md5Of(o) == h.etag:
+		return "size, md5", nil
 	}
 	return "size, signed parts", nil
 }
