@@ -119,7 +119,7 @@ func (a *agent) buildCameras() error {
 	for _, d := range a.cfg.Destinations() {
 		cut.MaxBytes = min(cut.MaxBytes, d.PartSize*(maxUploadParts-100))
 	}
-	parts := capture.NewPartPool()
+	buffers := capture.NewBuffers()
 	for _, c := range a.cfg.Cameras {
 		session, err := rtsp.NewSession(rtsp.Options{
 			URL: c.URL.Reveal(), Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
@@ -128,7 +128,7 @@ func (a *agent) buildCameras() error {
 			return fmt.Errorf("camera %s: %w", c.ID, err)
 		}
 		a.cameras = append(a.cameras, capture.New(capture.Options{
-			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Spool: a.spool, Parts: parts, Log: a.log, Now: a.now,
+			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now,
 			Stream: func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) },
 		}))
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 
-	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
 )
 
 // Stream is one attempt at a camera: it connects, gives r the tracks and the
@@ -27,13 +27,10 @@ type Options struct {
 	Stream     Stream
 	Segmenting Segmenting
 	Spool      Spool
-	Parts      *sync.Pool // from NewPartPool, shared by all cameras
+	Buffers    *Buffers // shared by all cameras
 	Log        zerolog.Logger
 	Now        func() time.Time
 }
-
-// NewPartPool returns the memory that cameras fill in turn.
-func NewPartPool() *sync.Pool { return &sync.Pool{New: func() any { return mp4.NewPart() }} }
 
 // Camera records one camera for as long as it runs.
 type Camera struct {
@@ -79,11 +76,11 @@ func (c *Camera) Run(ctx context.Context) {
 		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
 		began := c.opts.Now()
 		err := c.stream(ctx)
-		end := c.recorder.ended()
-		c.gapSince(ctx, end, err)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil { // the next start knows how long the gap is
+			c.recorder.ended("", "")
 			return
 		}
+		end := c.recorder.ended(gapOf(err))
 		c.complain(err)
 		if end.Sub(began) >= steady {
 			pause.Reset()
@@ -118,6 +115,21 @@ type explained interface {
 	Explain() (cause, remedy string)
 }
 
+// caused is an error that knows which kind of gap it leaves.
+type caused interface {
+	Gap() string // one of spool's causes
+}
+
+func gapOf(err error) (cause spool.Cause, detail string) {
+	cause = spool.Unreachable
+	var e caused
+	if errors.As(err, &e) {
+		cause = spool.Cause(e.Gap())
+	}
+	detail, _ = explain(err)
+	return cause, detail
+}
+
 func (c *Camera) complain(err error) {
 	cause, remedy := explain(err)
 	c.recorder.meter.update(func(s *Status) {
@@ -141,26 +153,14 @@ func explain(err error) (cause, remedy string) {
 // gapSinceLastRun accounts for the time in which the agent did not run.
 func (c *Camera) gapSinceLastRun(ctx context.Context) {
 	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
-	cause := "agent not running"
+	cause, detail := spool.AgentStopped, ""
 	if until.IsZero() {
-		until, cause = c.opts.Now(), "connecting for the first time"
+		until, cause, detail = c.opts.Now(), spool.Unreachable, "connecting for the first time"
 	}
 	if err == nil {
-		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause)
+		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause, detail)
 	}
 	if err != nil {
 		c.log.Error().Err(err).Msg("the gap since the last run could not be noted")
-	}
-}
-
-// gapSince opens the gap that a session's end leaves. At a shutdown that is done
-// by the next start, which knows how long it was.
-func (c *Camera) gapSince(ctx context.Context, end time.Time, err error) {
-	if ctx.Err() != nil || end.IsZero() {
-		return
-	}
-	cause, _ := explain(err)
-	if err := c.opts.Spool.GapOpened(ctx, c.opts.ID, end, cause); err != nil {
-		c.log.Error().Err(err).Msg("the start of a gap could not be noted")
 	}
 }

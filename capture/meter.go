@@ -35,6 +35,7 @@ type Status struct {
 	Frames        int64 // pictures since the agent started
 	Reconnects    int64
 	Damages       int64 // stretches that were lost to missing or broken packets
+	Dropped       int64 // pictures that the disk was too slow for
 	LastError     string
 	LastErrorAt   time.Time
 }
@@ -105,6 +106,12 @@ func (m *meter) stop() {
 func (m *meter) damaged(cause string) {
 	m.failed(cause)
 	m.update(func(s *Status) { s.Damages++ })
+}
+
+func (m *meter) dropped(picture bool) {
+	if picture {
+		m.update(func(s *Status) { s.Dropped++ })
+	}
 }
 
 func (m *meter) failed(cause string) {
