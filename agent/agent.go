@@ -128,7 +128,7 @@ func (a *agent) buildCameras() error {
 			return fmt.Errorf("camera %s: %w", c.ID, err)
 		}
 		a.cameras = append(a.cameras, capture.New(capture.Options{
-			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now,
+			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Plan: capture.NewPlan(nil), Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now,
 			Stream: func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) },
 		}))
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Name       string
 	ClientName string
 	Stream     Stream
+	Plan       *Plan // when it is recorded
 	Segmenting Segmenting
 	Spool      Spool
 	Buffers    *Buffers // shared by all cameras
@@ -60,25 +61,32 @@ const (
 	steady = 10 * time.Second
 )
 
-// Run records until ctx ends, then finishes the segment that is open. A camera
-// that fails is tried again for ever, with jittered pauses of 1 s to 30 s.
+// Run records, as the plan says, until ctx ends, then finishes the segment that is
+// open. A camera that fails is tried again for ever, with jittered pauses of 1 s to
+// 30 s.
 func (c *Camera) Run(ctx context.Context) {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
-	var written sync.WaitGroup
+	var written, edges sync.WaitGroup
 	written.Go(func() { c.recorder.run(writing) })
 	defer written.Wait()
 	defer stopWriting()
 
 	c.gapSinceLastRun(ctx)
+	edges.Go(func() { c.edges(ctx) })
+	defer edges.Wait()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstRetry, lastRetry, 2, 0.3
 	for ctx.Err() == nil {
+		if !c.awaitWindow(ctx) {
+			return
+		}
 		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
 		began := c.opts.Now()
-		err := c.stream(ctx)
-		if ctx.Err() != nil { // the next start knows how long the gap is
+		over, err := c.session(ctx)
+		if over { // the next start knows how long the gap is; between windows there is none
 			c.recorder.ended("", "")
-			return
+			pause.Reset()
+			continue
 		}
 		end := c.recorder.ended(gapOf(err))
 		c.complain(err)
@@ -86,6 +94,85 @@ func (c *Camera) Run(ctx context.Context) {
 			pause.Reset()
 		}
 		wait(ctx, min(pause.NextBackOff(), lastRetry))
+	}
+}
+
+// awaitWindow waits until there is to be a session; false when ctx ends first.
+func (c *Camera) awaitWindow(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		changed := c.opts.Plan.watch()
+		wanted, again := c.opts.Plan.connected(c.opts.Now())
+		if wanted {
+			return true
+		}
+		c.recorder.meter.idle()
+		c.waitUntil(ctx, again, changed)
+	}
+	return false
+}
+
+// waitUntil waits for a time of the host's clock, for ctx, or for a change: then it
+// returns true.
+func (c *Camera) waitUntil(ctx context.Context, at time.Time, changed <-chan struct{}) bool {
+	timer := time.NewTimer(max(at.Sub(c.opts.Now()), time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+		return true
+	case <-timer.C:
+	}
+	return false
+}
+
+// session makes one attempt. over says that ctx or the plan has ended it.
+func (c *Camera) session(ctx context.Context) (over bool, err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer end()
+		for ctx.Err() == nil {
+			changed := c.opts.Plan.watch()
+			wanted, again := c.opts.Plan.connected(c.opts.Now())
+			if !wanted {
+				return
+			}
+			c.waitUntil(ctx, again, changed)
+		}
+	})
+	err = c.stream(ctx)
+	over = ctx.Err() != nil
+	end()
+	watching.Wait()
+	return over, err
+}
+
+// edges accounts for the windows' edges, whether or not anything comes from the
+// camera: from an opening on footage is missing, after a closing it is not.
+func (c *Camera) edges(ctx context.Context) {
+	w, open := c.opts.Plan.At(c.opts.Now())
+	for ctx.Err() == nil {
+		changed := c.opts.Plan.watch()
+		again := c.opts.Now().Add(planEvery)
+		if next, found := c.opts.Plan.Next(c.opts.Now()); found {
+			again = earlier(again, next)
+		}
+		replanned := c.waitUntil(ctx, again, changed)
+		now := c.opts.Now()
+		next, opened := c.opts.Plan.At(now)
+		switch {
+		case opened && !open && replanned: // perhaps in the middle of its window
+			c.recorder.opened(now)
+		case opened && !open:
+			c.recorder.opened(next.Start)
+		case open && !opened:
+			wait(ctx, tail) // its last pictures may still arrive
+			c.recorder.closed(earlier(w.End, now))
+		}
+		if ctx.Err() == nil {
+			w, open = next, opened
+		}
 	}
 }
 
@@ -150,14 +237,23 @@ func explain(err error) (cause, remedy string) {
 	return "the camera ended the session", ""
 }
 
-// gapSinceLastRun accounts for the time in which the agent did not run.
+// gapSinceLastRun accounts for the time in which the agent did not run, as far as
+// there was to be footage.
 func (c *Camera) gapSinceLastRun(ctx context.Context) {
+	now := c.opts.Now()
 	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
 	cause, detail := spool.AgentStopped, ""
 	if until.IsZero() {
-		until, cause, detail = c.opts.Now(), spool.Unreachable, "connecting for the first time"
+		until, cause, detail = now, spool.Connecting, "for the first time"
 	}
-	if err == nil {
+	_, open := c.opts.Plan.At(now)
+	for _, w := range c.opts.Plan.Windows(until, now) {
+		if err == nil && (w.End.Before(now) || !open) {
+			err = c.opts.Spool.GapBetween(ctx, c.opts.ID, w.Start, w.End, cause, detail)
+		}
+		until = w.Start
+	}
+	if err == nil && open {
 		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause, detail)
 	}
 	if err != nil {

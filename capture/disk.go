@@ -78,9 +78,12 @@ func (d *disk) do(ctx context.Context, j job) {
 
 func (d *disk) note(ctx context.Context, g gap) {
 	var err error
-	if g.to.IsZero() {
+	switch {
+	case g.to.IsZero():
 		err = d.spool.GapOpened(ctx, d.camera, g.from, g.cause, g.detail)
-	} else {
+	case g.from.IsZero():
+		err = d.spool.GapClosed(ctx, d.camera, g.to)
+	default:
 		err = d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
 	}
 	if err != nil {

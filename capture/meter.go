@@ -13,9 +13,10 @@ type State string
 
 // The states of a camera.
 const (
-	Connecting State = "connecting" // no picture yet
-	Live       State = "recording"
-	Waiting    State = "waiting" // until the next attempt
+	Connecting  State = "connecting" // no picture yet
+	Live        State = "recording"
+	Waiting     State = "waiting"      // until the next attempt
+	OffSchedule State = "off schedule" // it is not to be recorded now
 )
 
 // Status is a camera's present condition.
@@ -101,6 +102,12 @@ func (m *meter) segment(seg *segment) {
 
 func (m *meter) stop() {
 	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart, s.SegmentFrames = Waiting, "", time.Time{}, 0 })
+}
+
+// idle is between windows.
+func (m *meter) idle() {
+	m.stop()
+	m.update(func(s *Status) { s.State = OffSchedule })
 }
 
 func (m *meter) damaged(cause string) {

@@ -43,7 +43,7 @@ type job struct {
 
 // gap is a stretch without footage.
 type gap struct {
-	from, to time.Time // to is zero while it lasts
+	from, to time.Time // to is zero while it lasts; without from, the one that lasts ends
 	cause    spool.Cause
 	detail   string
 }

@@ -77,7 +77,7 @@ func TestDiskThatStallsLosesNothing(t *testing.T) {
 			t.Errorf("%d of %d pictures are on the disk, %d were dropped", frames(segs), p.count, c.Status().Dropped)
 		}
 		for _, g := range b.gaps() {
-			if g.Cause != spool.Unreachable {
+			if g.Cause != spool.Connecting {
 				t.Errorf("gap %+v", g)
 			}
 		}

@@ -54,6 +54,9 @@ type Recorder struct {
 	end      time.Time // where the footage so far ends
 	dropping bool      // the disk is too slow: up to a key frame for which there is room
 	damage   *gap      // pictures are missing up to the next key frame
+	plan     follower
+	cutDue   bool   // the window has become another one's: at the next key frame
+	ahead    *ahead // of a window that is about to open
 }
 
 // segment is a segment that is being recorded. Its identity never changes; the
@@ -72,7 +75,7 @@ type segment struct {
 func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 	r := &Recorder{
 		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, now: o.Now,
-		meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers},
+		meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
 	r.disk = &disk{
 		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
@@ -110,6 +113,9 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.meter.dropped(video)
 		return nil
 	}
+	if video {
+		r.follow(s)
+	}
 	if video && s.Sync {
 		if r.mustCut(s) {
 			if err := r.next(s); err != nil {
@@ -122,7 +128,12 @@ func (r *Recorder) Write(s *media.Sample) error {
 		return nil // before the first key frame nothing can be decoded
 	}
 	if video {
-		r.end = s.Wall.Add(r.meter.frameTime())
+		end := s.Wall.Add(r.meter.frameTime())
+		if r.ahead != nil {
+			r.ahead.end = end
+		} else {
+			r.end = end
+		}
 		if r.partFull(s) {
 			r.part.Until(0, s.DTS)
 			r.flush()
@@ -141,7 +152,7 @@ func (r *Recorder) drops(s *media.Sample) bool {
 	if r.dropping && s.Track == 0 && s.Sync && r.queue.room(now) {
 		r.dropping = false
 	}
-	if !r.dropping && r.current != nil && r.queue.full(now) {
+	if !r.dropping && r.current != nil && r.ahead == nil && r.queue.full(now) {
 		r.dropping = true
 		r.finish()
 		r.note(gap{from: r.end, cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"})
@@ -154,7 +165,7 @@ func (r *Recorder) Damaged(cause string) {
 	r.meter.damaged(cause)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.damage == nil && r.current != nil {
+	if r.damage == nil && r.current != nil && r.ahead == nil {
 		r.damage = &gap{from: r.end, cause: spool.BadFootage, detail: cause}
 	}
 }
@@ -177,7 +188,7 @@ func (r *Recorder) note(g gap) {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || s.Params != nil || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 
@@ -185,6 +196,7 @@ func (r *Recorder) mustCut(s *media.Sample) bool {
 // key frame s.
 func (r *Recorder) next(s *media.Sample) error {
 	r.finish()
+	r.cutDue = false
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make a segment id: %w", err)
@@ -201,13 +213,17 @@ func (r *Recorder) next(s *media.Sample) error {
 	r.current = &segment{
 		Segment: spool.Segment{
 			ID: id.String(), CameraID: r.id, CameraName: r.name, ClientName: r.client, Path: path, Start: start,
-			VideoCodec: video.Codec, Width: video.Width, Height: video.Height, FrameRate: video.FrameRate,
+			VideoCodec: video.Codec, Width: video.Width, Height: video.Height, FrameRate: video.FrameRate, ScheduleID: r.plan.window.ScheduleID,
 		},
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
 		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, len(r.tracks) > 1),
 	}
-	r.meter.segment(r.current)
+	if r.plan.open {
+		r.meter.segment(r.current)
+	} else {
+		r.ahead = &ahead{}
+	}
 	return nil
 }
 
@@ -237,14 +253,23 @@ func (r *Recorder) flush() {
 		return
 	}
 	r.current.bytes += int64(r.part.Size())
-	r.queue.put(job{segment: r.current, part: r.part, from: r.partWall, at: r.now()})
+	j := job{segment: r.current, part: r.part, from: r.partWall, at: r.now()}
 	r.part = nil
+	if r.ahead != nil {
+		r.ahead.hold(j)
+		return
+	}
+	r.queue.put(j)
 	r.disk.wake()
 }
 
 // finish queues the end of the current segment. The mutex is held.
 func (r *Recorder) finish() {
 	if r.current == nil {
+		return
+	}
+	if r.ahead != nil {
+		r.forget()
 		return
 	}
 	r.flush()
@@ -262,8 +287,13 @@ func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
 	r.finish()
 	r.tracks, r.damage = nil, nil
 	r.meter.stop()
-	if cause != "" && !r.end.IsZero() && !r.dropping {
-		r.note(gap{from: r.end, cause: cause, detail: detail})
+	_, open := r.plan.plan.At(r.now())
+	if cause != "" && open && !r.dropping {
+		from := r.end
+		if from.IsZero() {
+			from = r.now() // the gap is open already, and learns its cause
+		}
+		r.note(gap{from: from, cause: cause, detail: detail})
 	}
 	return r.end
 }

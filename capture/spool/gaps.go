@@ -13,6 +13,7 @@ type Cause string
 
 // The causes of gaps.
 const (
+	Connecting   Cause = "connecting"         // not known yet: the next cause takes its place
 	Unreachable  Cause = "camera unreachable" // it does not answer, or the connection broke
 	Refused      Cause = "camera refused"     // it answers, and gives no stream
 	Stalled      Cause = "camera stalled"     // connected, and no pictures
@@ -25,10 +26,11 @@ const (
 
 // GapOpened notes that a camera is without footage since start; detail says more
 // for people. While one gap of a camera is open another cannot be: the first cause
-// stands.
+// stands, but for Connecting.
 func (s *Spool) GapOpened(ctx context.Context, cameraID string, start time.Time, cause Cause, detail string) error {
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause, detail) VALUES (?,?,?,?) ON CONFLICT DO NOTHING`,
-		cameraID, micros(start), cause, detail)
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause, detail) VALUES (?,?,?,?)
+		ON CONFLICT DO UPDATE SET cause = excluded.cause, detail = excluded.detail WHERE gaps.cause = ?`,
+		cameraID, micros(start), cause, detail, Connecting)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s opened: %w", cameraID, err)
 	}

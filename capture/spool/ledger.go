@@ -101,6 +101,7 @@ CREATE INDEX deliveries_key ON deliveries (destination, key);
 ALTER TABLE gaps ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 ALTER TABLE segments ADD COLUMN recorded_us INTEGER NOT NULL DEFAULT 0;
 UPDATE segments SET recorded_us = duration_us;
+ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

@@ -167,7 +167,8 @@ func TestGaps(t *testing.T) {
 	if until, err := s.AccountedUntil(ctx, "gate"); err != nil || !until.IsZero() {
 		t.Errorf("a camera never seen is accounted for until %v, %v", until, err)
 	}
-	must(t, s.GapOpened(ctx, "gate", at(0), Unreachable, "no route"))
+	must(t, s.GapOpened(ctx, "gate", at(0), Connecting, ""))
+	must(t, s.GapOpened(ctx, "gate", at(3), Unreachable, "no route")) // now it is known
 	must(t, s.GapOpened(ctx, "gate", at(5), Refused, "login refused"))
 	must(t, s.GapOpened(ctx, "yard", at(1), Unreachable, ""))
 	must(t, s.GapClosed(ctx, "gate", at(9)))

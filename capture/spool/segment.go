@@ -36,6 +36,7 @@ type Segment struct {
 	CameraID   string
 	CameraName string
 	ClientName string
+	ScheduleID string // that it was recorded for, central's; may be empty
 	Path       string // relative to the data directory, with slashes
 
 	State    State

@@ -24,10 +24,10 @@ func (s *Spool) adopted(ctx context.Context, seg Segment) error {
 func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments
-			(id, camera_id, camera_name, client_name, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
+			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
 			 video_codec, audio_codec, width, height, frame_rate, frames)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
 			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
 			seg.FrameRate, seg.Frames)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
 }
 
-const segmentColumns = `segments.id, camera_id, camera_name, client_name, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
 	video_codec, audio_codec, width, height, frame_rate, frames,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us`
 
@@ -131,7 +131,7 @@ func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segm
 func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	var start, end, duration, recorded, refused int64
 	into := append([]any{
-		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
 		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused,
 	}, more...)
