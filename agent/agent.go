@@ -16,6 +16,7 @@ import (
 	"recording-agent/agent/status"
 	"recording-agent/capture"
 	"recording-agent/capture/rtsp"
+	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader"
 	"recording-agent/uploader/s3"
@@ -119,7 +120,7 @@ func (a *agent) buildCameras() error {
 	for _, d := range a.cfg.Destinations() {
 		cut.MaxBytes = min(cut.MaxBytes, d.PartSize*(maxUploadParts-100))
 	}
-	parts := capture.NewPartPool()
+	buffers := capture.NewBuffers()
 	for _, c := range a.cfg.Cameras {
 		session, err := rtsp.NewSession(rtsp.Options{
 			URL: c.URL.Reveal(), Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
@@ -127,12 +128,29 @@ func (a *agent) buildCameras() error {
 		if err != nil {
 			return fmt.Errorf("camera %s: %w", c.ID, err)
 		}
+		plan, err := planOf(c, a.cfg.Agent.Zone)
+		if err != nil {
+			return fmt.Errorf("camera %s: %w", c.ID, err)
+		}
 		a.cameras = append(a.cameras, capture.New(capture.Options{
-			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Spool: a.spool, Parts: parts, Log: a.log, Now: a.now,
+			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Plan: plan, Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now,
 			Stream: func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) },
 		}))
 	}
 	return nil
+}
+
+// planOf is when a camera of the configuration is recorded: without schedules at all
+// times.
+func planOf(c config.Camera, zone *time.Location) (*capture.Plan, error) {
+	if len(c.Schedules) == 0 {
+		return capture.NewPlan(nil), nil
+	}
+	set, err := schedule.NewSet(zone, c.Schedules)
+	if err != nil {
+		return nil, err
+	}
+	return capture.NewPlan(set), nil
 }
 
 func (a *agent) buildUploaders() {

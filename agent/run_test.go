@@ -306,7 +306,7 @@ func (h *host) noOverlap(ledger *spool.Spool, segments []spool.Segment) {
 		}
 		for _, g := range gaps {
 			if !g.End.IsZero() {
-				account = append(account, stretch{g.Start, g.End, "gap: " + g.Cause})
+				account = append(account, stretch{g.Start, g.End, "gap: " + string(g.Cause)})
 			}
 		}
 		slices.SortFunc(account, func(a, b stretch) int { return a.start.Compare(b.start) })

@@ -11,8 +11,8 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 
-	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
 )
 
 // Stream is one attempt at a camera: it connects, gives r the tracks and the
@@ -25,15 +25,13 @@ type Options struct {
 	Name       string
 	ClientName string
 	Stream     Stream
+	Plan       *Plan // when it is recorded
 	Segmenting Segmenting
 	Spool      Spool
-	Parts      *sync.Pool // from NewPartPool, shared by all cameras
+	Buffers    *Buffers // shared by all cameras
 	Log        zerolog.Logger
 	Now        func() time.Time
 }
-
-// NewPartPool returns the memory that cameras fill in turn.
-func NewPartPool() *sync.Pool { return &sync.Pool{New: func() any { return mp4.NewPart() }} }
 
 // Camera records one camera for as long as it runs.
 type Camera struct {
@@ -63,32 +61,118 @@ const (
 	steady = 10 * time.Second
 )
 
-// Run records until ctx ends, then finishes the segment that is open. A camera
-// that fails is tried again for ever, with jittered pauses of 1 s to 30 s.
+// Run records, as the plan says, until ctx ends, then finishes the segment that is
+// open. A camera that fails is tried again for ever, with jittered pauses of 1 s to
+// 30 s.
 func (c *Camera) Run(ctx context.Context) {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
-	var written sync.WaitGroup
+	var written, edges sync.WaitGroup
 	written.Go(func() { c.recorder.run(writing) })
 	defer written.Wait()
 	defer stopWriting()
 
 	c.gapSinceLastRun(ctx)
+	edges.Go(func() { c.edges(ctx) })
+	defer edges.Wait()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstRetry, lastRetry, 2, 0.3
 	for ctx.Err() == nil {
-		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
-		began := c.opts.Now()
-		err := c.stream(ctx)
-		end := c.recorder.ended()
-		c.gapSince(ctx, end, err)
-		if ctx.Err() != nil {
+		if !c.awaitWindow(ctx) {
 			return
 		}
+		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
+		began := c.opts.Now()
+		over, err := c.session(ctx)
+		if over { // the next start knows how long the gap is; between windows there is none
+			c.recorder.ended("", "")
+			pause.Reset()
+			continue
+		}
+		end := c.recorder.ended(gapOf(err))
 		c.complain(err)
 		if end.Sub(began) >= steady {
 			pause.Reset()
 		}
 		wait(ctx, min(pause.NextBackOff(), lastRetry))
+	}
+}
+
+// awaitWindow waits until there is to be a session; false when ctx ends first.
+func (c *Camera) awaitWindow(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		changed := c.opts.Plan.watch()
+		wanted, again := c.opts.Plan.connected(c.opts.Now())
+		if wanted {
+			return true
+		}
+		c.recorder.meter.idle()
+		c.waitUntil(ctx, again, changed)
+	}
+	return false
+}
+
+// waitUntil waits for a time of the host's clock, for ctx, or for a change: then it
+// returns true.
+func (c *Camera) waitUntil(ctx context.Context, at time.Time, changed <-chan struct{}) bool {
+	timer := time.NewTimer(max(at.Sub(c.opts.Now()), time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-changed:
+		return true
+	case <-timer.C:
+	}
+	return false
+}
+
+// session makes one attempt. over says that ctx or the plan has ended it.
+func (c *Camera) session(ctx context.Context) (over bool, err error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		defer end()
+		for ctx.Err() == nil {
+			changed := c.opts.Plan.watch()
+			wanted, again := c.opts.Plan.connected(c.opts.Now())
+			if !wanted {
+				return
+			}
+			c.waitUntil(ctx, again, changed)
+		}
+	})
+	err = c.stream(ctx)
+	over = ctx.Err() != nil
+	end()
+	watching.Wait()
+	return over, err
+}
+
+// edges accounts for the windows' edges, whether or not anything comes from the
+// camera: from an opening on footage is missing, after a closing it is not.
+func (c *Camera) edges(ctx context.Context) {
+	w, open := c.opts.Plan.At(c.opts.Now())
+	for ctx.Err() == nil {
+		changed := c.opts.Plan.watch()
+		again := c.opts.Now().Add(planEvery)
+		if next, found := c.opts.Plan.Next(c.opts.Now()); found {
+			again = earlier(again, next)
+		}
+		replanned := c.waitUntil(ctx, again, changed)
+		now := c.opts.Now()
+		next, opened := c.opts.Plan.At(now)
+		switch {
+		case opened && !open && replanned: // perhaps in the middle of its window
+			c.recorder.opened(now)
+		case opened && !open:
+			c.recorder.opened(next.Start)
+		case open && !opened:
+			wait(ctx, tail) // its last pictures may still arrive
+			c.recorder.closed(earlier(w.End, now))
+		}
+		if ctx.Err() == nil {
+			w, open = next, opened
+		}
 	}
 }
 
@@ -118,6 +202,21 @@ type explained interface {
 	Explain() (cause, remedy string)
 }
 
+// caused is an error that knows which kind of gap it leaves.
+type caused interface {
+	Gap() string // one of spool's causes
+}
+
+func gapOf(err error) (cause spool.Cause, detail string) {
+	cause = spool.Unreachable
+	var e caused
+	if errors.As(err, &e) {
+		cause = spool.Cause(e.Gap())
+	}
+	detail, _ = explain(err)
+	return cause, detail
+}
+
 func (c *Camera) complain(err error) {
 	cause, remedy := explain(err)
 	c.recorder.meter.update(func(s *Status) {
@@ -138,29 +237,26 @@ func explain(err error) (cause, remedy string) {
 	return "the camera ended the session", ""
 }
 
-// gapSinceLastRun accounts for the time in which the agent did not run.
+// gapSinceLastRun accounts for the time in which the agent did not run, as far as
+// there was to be footage.
 func (c *Camera) gapSinceLastRun(ctx context.Context) {
+	now := c.opts.Now()
 	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
-	cause := "agent not running"
+	cause, detail := spool.AgentStopped, ""
 	if until.IsZero() {
-		until, cause = c.opts.Now(), "connecting for the first time"
+		until, cause, detail = now, spool.Connecting, "for the first time"
 	}
-	if err == nil {
-		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause)
+	_, open := c.opts.Plan.At(now)
+	for _, w := range c.opts.Plan.Windows(until, now) {
+		if err == nil && (w.End.Before(now) || !open) {
+			err = c.opts.Spool.GapBetween(ctx, c.opts.ID, w.Start, w.End, cause, detail)
+		}
+		until = w.Start
+	}
+	if err == nil && open {
+		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause, detail)
 	}
 	if err != nil {
 		c.log.Error().Err(err).Msg("the gap since the last run could not be noted")
-	}
-}
-
-// gapSince opens the gap that a session's end leaves. At a shutdown that is done
-// by the next start, which knows how long it was.
-func (c *Camera) gapSince(ctx context.Context, end time.Time, err error) {
-	if ctx.Err() != nil || end.IsZero() {
-		return
-	}
-	cause, _ := explain(err)
-	if err := c.opts.Spool.GapOpened(ctx, c.opts.ID, end, cause); err != nil {
-		c.log.Error().Err(err).Msg("the start of a gap could not be noted")
 	}
 }

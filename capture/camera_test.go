@@ -69,7 +69,7 @@ func TestSessionEndsAndNextBegins(t *testing.T) {
 		}
 		last := p.sent[299].Add(frameTime)
 		for _, g := range b.gaps() {
-			if g.Cause != "the camera hung up" {
+			if g.Detail != "the camera hung up" {
 				continue
 			}
 			// The last picture lasts as long as the parameter sets say: 1/30 s.
@@ -141,7 +141,7 @@ func TestGapBetweenRuns(t *testing.T) {
 		sleep(t.Context(), 12*time.Second)
 		b.end()
 		for _, g := range b.gaps() {
-			if g.Cause != "agent not running" {
+			if g.Cause != spool.AgentStopped {
 				continue
 			}
 			if d := g.Start.Sub(ended); d < -time.Second || d > time.Second {

@@ -20,7 +20,8 @@ type Spool interface {
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
-	GapOpened(ctx context.Context, cameraID string, start time.Time, cause string) error
+	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
+	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
 	AccountedUntil(ctx context.Context, cameraID string) (time.Time, error)
 }
@@ -28,6 +29,7 @@ type Spool interface {
 // disk carries out a recorder's jobs, one after the other, in one goroutine.
 type disk struct {
 	spool  Spool
+	camera string // its id
 	log    zerolog.Logger
 	now    func() time.Time
 	sync   time.Duration
@@ -60,16 +62,35 @@ func (d *disk) wake() {
 }
 
 func (d *disk) do(ctx context.Context, j job) {
-	if j.part == nil {
+	switch {
+	case j.gap != nil:
+		d.note(ctx, *j.gap)
+	case j.part == nil:
 		d.finish(ctx, j.segment)
-		return
+	case j.segment.open.failed.Load():
+	default:
+		if err := d.append(ctx, j.segment, j.part); err != nil {
+			j.segment.open.failed.Store(true)
+			d.lost(ctx, j.from, err)
+		}
 	}
-	if j.segment.open.failed.Load() {
-		return
+}
+
+func (d *disk) note(ctx context.Context, g gap) {
+	var err error
+	switch {
+	case g.to.IsZero():
+		err = d.spool.GapOpened(ctx, d.camera, g.from, g.cause, g.detail)
+	case g.from.IsZero():
+		err = d.spool.GapClosed(ctx, d.camera, g.to)
+	default:
+		err = d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
 	}
-	if err := d.append(ctx, j.segment, j.part); err != nil {
-		j.segment.open.failed.Store(true)
-		d.lost(ctx, j.segment, err)
+	if err != nil {
+		d.log.Error().Err(err).Str("cause", string(g.cause)).Time("from", g.from).Msg("a gap could not be noted")
+	}
+	if g.cause == spool.DiskSlow {
+		d.outage.Failed(g.detail, "use a faster disk, fewer cameras or a lower bit rate; look for what else uses the disk")
 	}
 }
 
@@ -209,11 +230,8 @@ func (d *disk) finishLate(ctx context.Context) {
 }
 
 // lost accounts for footage that could not be written.
-func (d *disk) lost(ctx context.Context, seg *segment, err error) {
+func (d *disk) lost(ctx context.Context, from time.Time, err error) {
 	d.meter.failed(err.Error())
 	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
-	start := d.now()
-	if err := d.spool.GapOpened(ctx, seg.CameraID, start, "footage could not be written to the disk"); err != nil {
-		d.log.Error().Err(err).Msg("the start of a gap could not be noted")
-	}
+	d.note(ctx, gap{from: from, cause: spool.DiskFailed, detail: err.Error()})
 }

@@ -13,9 +13,10 @@ type State string
 
 // The states of a camera.
 const (
-	Connecting State = "connecting" // no picture yet
-	Live       State = "recording"
-	Waiting    State = "waiting" // until the next attempt
+	Connecting  State = "connecting" // no picture yet
+	Live        State = "recording"
+	Waiting     State = "waiting"      // until the next attempt
+	OffSchedule State = "off schedule" // it is not to be recorded now
 )
 
 // Status is a camera's present condition.
@@ -35,6 +36,7 @@ type Status struct {
 	Frames        int64 // pictures since the agent started
 	Reconnects    int64
 	Damages       int64 // stretches that were lost to missing or broken packets
+	Dropped       int64 // pictures that the disk was too slow for
 	LastError     string
 	LastErrorAt   time.Time
 }
@@ -102,9 +104,21 @@ func (m *meter) stop() {
 	m.update(func(s *Status) { s.State, s.Segment, s.SegmentStart, s.SegmentFrames = Waiting, "", time.Time{}, 0 })
 }
 
+// idle is between windows.
+func (m *meter) idle() {
+	m.stop()
+	m.update(func(s *Status) { s.State = OffSchedule })
+}
+
 func (m *meter) damaged(cause string) {
 	m.failed(cause)
 	m.update(func(s *Status) { s.Damages++ })
+}
+
+func (m *meter) dropped(picture bool) {
+	if picture {
+		m.update(func(s *Status) { s.Dropped++ })
+	}
 }
 
 func (m *meter) failed(cause string) {

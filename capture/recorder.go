@@ -30,8 +30,6 @@ type Segmenting struct {
 const (
 	// maxPartBytes bounds what a camera of a high bit rate holds in memory.
 	maxPartBytes = 1 << 20
-	// maxQueued is how many parts wait for a slow disk before the camera has to.
-	maxQueued = 8
 )
 
 // Recorder cuts a camera's samples into segments and has them written. It
@@ -40,26 +38,25 @@ const (
 type Recorder struct {
 	id, name, client string
 	cut              Segmenting
-	parts            *sync.Pool // of *mp4.Part, shared by all cameras
+	buffers          *Buffers
 	disk             *disk
 	meter            *meter
+	now              func() time.Time
 
 	mu       sync.Mutex
-	room     *sync.Cond // the queue has become shorter
-	queue    []job
+	queue    queue
 	tracks   []media.Track
 	current  *segment // nil until the first key frame of a session
 	part     *mp4.Part
 	partFrom int64     // DTS of the part's first picture
 	partAt   time.Time // when the part was begun, on the monotonic clock
+	partWall time.Time // wall-clock time of its first sample
 	end      time.Time // where the footage so far ends
-	now      func() time.Time
-}
-
-// job is work for the camera's writing goroutine, in order.
-type job struct {
-	segment *segment
-	part    *mp4.Part // nil: the segment has ended
+	dropping bool      // the disk is too slow: up to a key frame for which there is room
+	damage   *gap      // pictures are missing up to the next key frame
+	plan     follower
+	cutDue   bool   // the window has become another one's: at the next key frame
+	ahead    *ahead // of a window that is about to open
 }
 
 // segment is a segment that is being recorded. Its identity never changes; the
@@ -77,12 +74,11 @@ type segment struct {
 // newRecorder prepares a recorder; run writes what it is given.
 func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 	r := &Recorder{
-		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, parts: o.Parts, now: o.Now,
-		meter: &meter{now: o.Now},
+		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, now: o.Now,
+		meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
-	r.room = sync.NewCond(&r.mu)
 	r.disk = &disk{
-		spool: o.Spool, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
+		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
 		outage: outage.New(log, "cannot write footage", o.Now), hints: make(chan struct{}, 1), live: live,
 	}
 	return r
@@ -100,7 +96,8 @@ func (r *Recorder) Start(tracks []media.Track) error {
 	return nil
 }
 
-// Write takes one sample. It blocks while the disk is behind.
+// Write takes one sample. It never waits for the disk: what the disk is too slow
+// for is dropped, by whole groups of pictures, and accounted for.
 func (r *Recorder) Write(s *media.Sample) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,16 +109,31 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.tracks[0].Video = *s.Params
 		r.meter.start(r.tracks)
 	}
-	if video && s.Sync && r.mustCut(s) {
-		if err := r.next(s); err != nil {
-			return err
+	if r.drops(s) {
+		r.meter.dropped(video)
+		return nil
+	}
+	if video {
+		r.follow(s)
+	}
+	if video && s.Sync {
+		if r.mustCut(s) {
+			if err := r.next(s); err != nil {
+				return err
+			}
 		}
+		r.mended(s)
 	}
 	if r.current == nil {
 		return nil // before the first key frame nothing can be decoded
 	}
 	if video {
-		r.end = s.Wall.Add(r.meter.frameTime())
+		end := s.Wall.Add(r.meter.frameTime())
+		if r.ahead != nil {
+			r.ahead.end = end
+		} else {
+			r.end = end
+		}
 		if r.partFull(s) {
 			r.part.Until(0, s.DTS)
 			r.flush()
@@ -130,18 +142,53 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.flush()
 	}
 	r.add(s)
-	for len(r.queue) > maxQueued {
-		r.room.Wait()
-	}
 	return nil
 }
 
+// drops says whether a sample has to go because too much waits for the disk. What
+// is kept ends before it, and begins again with a segment of its own.
+func (r *Recorder) drops(s *media.Sample) bool {
+	now := r.now()
+	if r.dropping && s.Track == 0 && s.Sync && r.queue.room(now) {
+		r.dropping = false
+	}
+	if !r.dropping && r.current != nil && r.ahead == nil && r.queue.full(now) {
+		r.dropping = true
+		r.finish()
+		r.note(gap{from: r.end, cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"})
+	}
+	return r.dropping
+}
+
 // Damaged notes that footage is missing up to the next key frame.
-func (r *Recorder) Damaged(cause string) { r.meter.damaged(cause) }
+func (r *Recorder) Damaged(cause string) {
+	r.meter.damaged(cause)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.damage == nil && r.current != nil && r.ahead == nil {
+		r.damage = &gap{from: r.end, cause: spool.BadFootage, detail: cause}
+	}
+}
+
+// mended notes what was missing before the key frame s.
+func (r *Recorder) mended(s *media.Sample) {
+	if r.damage != nil && s.Wall.After(r.damage.from) {
+		r.damage.to = s.Wall
+		r.note(*r.damage)
+	}
+	r.damage = nil
+}
+
+// note queues a gap. Gaps go the way of the parts, so that none is noted before
+// the footage in front of it is.
+func (r *Recorder) note(g gap) {
+	r.queue.put(job{gap: &g, at: r.now()})
+	r.disk.wake()
+}
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || s.Params != nil || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 
@@ -149,6 +196,7 @@ func (r *Recorder) mustCut(s *media.Sample) bool {
 // key frame s.
 func (r *Recorder) next(s *media.Sample) error {
 	r.finish()
+	r.cutDue = false
 	id, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make a segment id: %w", err)
@@ -165,13 +213,17 @@ func (r *Recorder) next(s *media.Sample) error {
 	r.current = &segment{
 		Segment: spool.Segment{
 			ID: id.String(), CameraID: r.id, CameraName: r.name, ClientName: r.client, Path: path, Start: start,
-			VideoCodec: video.Codec, Width: video.Width, Height: video.Height, FrameRate: video.FrameRate,
+			VideoCodec: video.Codec, Width: video.Width, Height: video.Height, FrameRate: video.FrameRate, ScheduleID: r.plan.window.ScheduleID,
 		},
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
 		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, len(r.tracks) > 1),
 	}
-	r.meter.segment(r.current)
+	if r.plan.open {
+		r.meter.segment(r.current)
+	} else {
+		r.ahead = &ahead{}
+	}
 	return nil
 }
 
@@ -184,9 +236,9 @@ func (r *Recorder) partFull(s *media.Sample) bool {
 
 func (r *Recorder) add(s *media.Sample) {
 	if r.part == nil {
-		r.part = r.parts.Get().(*mp4.Part)
+		r.part = r.buffers.parts.Get().(*mp4.Part)
 		r.part.Reset()
-		r.partFrom, r.partAt = s.DTS, r.now()
+		r.partFrom, r.partAt, r.partWall = s.DTS, r.now(), s.Wall
 		if s.Track != 0 { // sound came first: the pictures' clock is taken over
 			r.partFrom = media.Ticks(media.Duration(s.DTS, r.tracks[s.Track].ClockRate), r.tracks[0].ClockRate)
 		}
@@ -201,8 +253,13 @@ func (r *Recorder) flush() {
 		return
 	}
 	r.current.bytes += int64(r.part.Size())
-	r.queue = append(r.queue, job{segment: r.current, part: r.part})
+	j := job{segment: r.current, part: r.part, from: r.partWall, at: r.now()}
 	r.part = nil
+	if r.ahead != nil {
+		r.ahead.hold(j)
+		return
+	}
+	r.queue.put(j)
 	r.disk.wake()
 }
 
@@ -211,20 +268,33 @@ func (r *Recorder) finish() {
 	if r.current == nil {
 		return
 	}
+	if r.ahead != nil {
+		r.forget()
+		return
+	}
 	r.flush()
-	r.queue = append(r.queue, job{segment: r.current})
+	r.queue.put(job{segment: r.current, at: r.now()})
 	r.current = nil
 	r.disk.wake()
 }
 
 // ended finishes what a session leaves behind, and returns where its footage
-// ends: the zero time if there never was any.
-func (r *Recorder) ended() time.Time {
+// ends: the zero time if there never was any. From there on there is a gap with
+// the given cause, if one is given.
+func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.finish()
-	r.tracks = nil
+	r.tracks, r.damage = nil, nil
 	r.meter.stop()
+	_, open := r.plan.plan.At(r.now())
+	if cause != "" && open && !r.dropping {
+		from := r.end
+		if from.IsZero() {
+			from = r.now() // the gap is open already, and learns its cause
+		}
+		r.note(gap{from: from, cause: cause, detail: detail})
+	}
 	return r.end
 }
 
@@ -242,13 +312,7 @@ func (r *Recorder) flushDue() {
 func (r *Recorder) take() (job, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) == 0 {
-		return job{}, false
-	}
-	next := r.queue[0]
-	r.queue = append(r.queue[:0], r.queue[1:]...)
-	r.room.Broadcast()
-	return next, true
+	return r.queue.take()
 }
 
 // run writes until ctx ends, then writes what is left. What it does must not be
@@ -270,7 +334,7 @@ func (r *Recorder) run(ctx context.Context) {
 		for next, ok := r.take(); ok; next, ok = r.take() {
 			r.disk.do(ledger, next)
 			if next.part != nil {
-				r.parts.Put(next.part)
+				r.buffers.parts.Put(next.part)
 			}
 		}
 	}

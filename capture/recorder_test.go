@@ -179,7 +179,7 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 		b.end()
 		var gap *spool.Gap
 		for _, g := range b.gaps() {
-			if strings.Contains(g.Cause, "disk") {
+			if g.Cause == spool.DiskFailed {
 				gap = &g
 			}
 		}

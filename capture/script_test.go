@@ -94,7 +94,7 @@ func newBench(t *testing.T) *bench {
 
 func (b *bench) options(stream Stream) Options {
 	return Options{
-		ID: testCamera, Name: "Front gate", ClientName: "host", Stream: stream, Spool: b.spool, Parts: NewPartPool(),
+		ID: testCamera, Name: "Front gate", ClientName: "host", Stream: stream, Plan: NewPlan(nil), Spool: b.spool, Buffers: NewBuffers(),
 		Segmenting: Segmenting{Duration: 10 * time.Second, Part: time.Second, Sync: 2 * time.Second},
 		Log:        b.logger, Now: time.Now,
 	}

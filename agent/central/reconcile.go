@@ -185,7 +185,7 @@ func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
 	if err := r.ledger.RegisterAttempted(ctx, seg.ID); err != nil {
 		return err
 	}
-	id, err := r.server.Register(ctx, Recording{CameraID: seg.CameraID, Name: recordingName(seg), SegmentID: seg.ID})
+	id, err := r.server.Register(ctx, Recording{CameraID: seg.CameraID, ScheduleID: seg.ScheduleID, Name: recordingName(seg), SegmentID: seg.ID})
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"recording-agent/capture/schedule"
 )
 
 // Config is a valid configuration.
@@ -38,7 +40,8 @@ type Config struct {
 type Agent struct {
 	ClientName string
 	DataDir    string
-	Storage    string // s3, local
+	Storage    string         // s3, local
+	Zone       *time.Location // whose clock the schedules mean
 }
 
 // Central is [central]. Without a URL there is no central server.
@@ -56,6 +59,7 @@ type Camera struct {
 	URL       Secret // with user info
 	Transport string // auto, tcp, udp
 	Audio     bool
+	Schedules []schedule.Schedule // when to record it, together; none: always
 }
 
 // Segment is [segment].

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"recording-agent/capture/schedule"
 )
 
 func env(vars map[string]string) Env {
@@ -56,6 +58,13 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 		t.Errorf("mirrors of the example: %+v", m)
 	}
 	all.Mirrors = nil
+	if s := all.Cameras[0].Schedules; !reflect.DeepEqual(s, []schedule.Schedule{{
+		Kind: schedule.Weekly, Start: 22 * time.Hour, End: 6 * time.Hour, Days: schedule.On(time.Friday, time.Saturday),
+		StartDate: schedule.Date{Year: 2026, Month: 1, Day: 1}, EndDate: schedule.Date{Year: 2026, Month: 12, Day: 31}, Active: true,
+	}}) {
+		t.Errorf("schedules of the example: %+v", s)
+	}
+	all.Cameras[0].Schedules = nil
 	c.Status.AllowedHosts = all.Status.AllowedHosts
 	if DefaultDataDir() != "/var/lib/recording-agent" {
 		all.Agent.DataDir = c.Agent.DataDir
@@ -72,15 +81,15 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 func TestExampleIsComplete(t *testing.T) {
 	text := exampleFile(t)
 	var source []byte
-	for _, name := range []string{"validate.go", "destination.go"} {
+	for _, name := range []string{"validate.go", "destination.go", "schedule.go"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		source = append(source, data...)
 	}
-	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
-	if len(keys) < 45 {
+	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock|zone)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(keys) < 55 {
 		t.Fatalf("only %d keys were found in the code", len(keys))
 	}
 	for _, k := range keys {
@@ -138,6 +147,17 @@ func TestProblems(t *testing.T) {
 		{minimal + "[upload]\nmax_bandwidth = \"5MB\"\n", `x.toml:4: upload.max_bandwidth: "5MB" is no bandwidth; write a bandwidth in quotes, like "20Mbit"`},
 		{minimal + "[[upload.window]]\nfrom = \"8\"\n", `x.toml:4: upload.window[0].from: "8" is no time of day`},
 		{minimal + "[[upload.window]]\nfrom = \"08:00\"\n", "x.toml:3: upload.window[0].to: is missing"},
+		{minimal + "timezone = \"Europe/Vindobona\"\n", `x.toml:3: agent.timezone: "Europe/Vindobona" is not a time zone; write a name like "Europe/Vienna"`},
+		{cam("[[camera.schedule]]\nstart = \"8\"\n"), `x.toml:10: camera[1].schedule[0].start: "8" is no time of day; write a time of day like "08:00"`},
+		{cam("[[camera.schedule]]\nkind = \"daily\"\n[[camera.schedule]]\nkind = \"hourly\"\n"), `x.toml:12: camera[1].schedule[1].kind: "hourly" is not known; write one of once, daily, weekly, continuous`},
+		{cam("[[camera.schedule]]\nstart = \"08:00\"\n"), `x.toml:9: camera[1].schedule[0].kind: "" is not known; write one of once`},
+		{cam("[[camera.schedule]]\nkind = \"daily\"\nstart = 08:00:00\n"), `x.toml:11: camera[1].schedule[0].start: is a date or time; write a text in quotes, like "00:00"`},
+		{cam("[[camera.schedule]]\nkind = \"weekly\"\ndays = [\"funday\"]\n"), `x.toml:11: camera[1].schedule[0].days: "funday" is no day of the week`},
+		{cam("[[camera.schedule]]\nkind = \"daily\"\ndays = [\"monday\"]\n"), `x.toml:11: camera[1].schedule[0].days: is not used; write kind = "weekly" as well`},
+		{cam("[[camera.schedule]]\nkind = \"once\"\n"), `x.toml:9: camera[1].schedule[0]: never records: once without a start date; correct that, or take the schedule out`},
+		{cam("[[camera.schedule]]\nkind = \"daily\"\nstop = \"10:00\"\n"), `x.toml:11: camera[1].schedule[0].stop: is not a known key`},
+		{cam("[camera.schedule]\nkind = \"daily\"\n"), `x.toml:9: camera[1].schedule: is not a list of tables; write [[camera.schedule]]`},
+		{cam(strings.Repeat("[[camera.schedule]]\n", 1001)), `x.toml:6: camera[1].schedule: there are 1001 of them; write at most 1000`},
 		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"\"\n", "x.toml:5: central.token: is missing"},
 		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"t\"\n", "x.toml:3: central.client_id: is missing"},
 		{minimal + "[central]\nurl = \"https://u:very-secret@c\"\n", `x.toml:4: central.url: "***@c" is not the address`},

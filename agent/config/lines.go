@@ -33,12 +33,12 @@ func (s *lineScanner) line(n int, line string) {
 	switch {
 	case line == "" || line[0] == '#':
 	case strings.HasPrefix(line, "[["):
-		name, _ := dotted(line[2:])
+		name := s.inside(line[2:])
 		s.prefix = name + "[" + strconv.Itoa(s.tables[name]) + "]"
 		s.tables[name]++
 		s.lines[s.prefix] = n
 	case line[0] == '[':
-		s.prefix, _ = dotted(line[1:])
+		s.prefix = s.inside(line[1:])
 		s.lines[s.prefix] = n
 	default:
 		key, rest := dotted(line)
@@ -48,6 +48,21 @@ func (s *lineScanner) line(n int, line string) {
 		s.lines[key] = n
 		s.value(rest)
 	}
+}
+
+// inside reads the name of a table. What is in an array of tables is in its last
+// element: after two of [[camera]], camera.schedule is camera[1].schedule.
+func (s *lineScanner) inside(text string) string {
+	name, _ := dotted(text)
+	parts := strings.Split(name, ".")
+	path := parts[0]
+	for _, part := range parts[1:] {
+		if n := s.tables[path]; n > 0 {
+			path += "[" + strconv.Itoa(n-1) + "]"
+		}
+		path += "." + part
+	}
+	return path
 }
 
 // dotted reads a key, whose parts may be quoted, up to "=" or "]".

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -58,9 +59,13 @@ func (p *parser) section(root map[string]any, name string) *section {
 	return s
 }
 
+// element is which one of an array of tables is meant.
+var element = regexp.MustCompile(`\[[0-9]+\]`)
+
 // sections is an array of tables; path is its whole name.
 func (p *parser) sections(root map[string]any, path string) []*section {
 	name := path[strings.LastIndex(path, ".")+1:]
+	instead := "write [[" + element.ReplaceAllString(path, "") + "]]"
 	defer delete(root, name)
 	var tables []map[string]any
 	switch v := root[name].(type) {
@@ -72,13 +77,13 @@ func (p *parser) sections(root map[string]any, path string) []*section {
 		for _, e := range v {
 			t, ok := e.(map[string]any)
 			if !ok {
-				p.problem(path, "holds "+kindOf(e)+" where a table is wanted", "write [["+path+"]]")
+				p.problem(path, "holds "+kindOf(e)+" where a table is wanted", instead)
 				continue
 			}
 			tables = append(tables, t)
 		}
 	default:
-		p.problem(path, "is not a list of tables", "write [["+path+"]]")
+		p.problem(path, "is not a list of tables", instead)
 	}
 	var out []*section
 	for i, t := range tables {

@@ -17,6 +17,7 @@ func (p *parser) agent(s *section, c *Config) {
 	c.Agent.ClientName = s.text("client_name", "")
 	c.Agent.DataDir = s.text("data_dir", DefaultDataDir())
 	c.Agent.Storage = s.choice("storage", "s3", "local")
+	c.Agent.Zone = s.zone("timezone")
 	switch {
 	case strings.TrimSpace(c.Agent.ClientName) == "":
 		s.problem("client_name", "is missing", `write the name that recordings are known by, like "warehouse-7"`)
@@ -87,6 +88,7 @@ func (p *parser) cameras(list []*section, c *Config) {
 			s.problem("name", "is not a plain name", "write up to 200 characters without line breaks")
 		}
 		p.cameraURL(s, cam.URL)
+		cam.Schedules = p.schedules(s)
 		s.done()
 		c.Cameras = append(c.Cameras, cam)
 	}

@@ -23,7 +23,8 @@ type Result struct {
 	Size       int64
 	Checksum   string // CRC64NVME of the whole file, base64 of 8 bytes big-endian
 	Duration   time.Duration
-	Frames     int64 // pictures
+	Recorded   time.Duration // of that, without holes between pictures
+	Frames     int64         // pictures
 	FrameRate  float64
 	VideoCodec string // RFC 6381
 	AudioCodec string // RFC 6381; empty without sound
@@ -89,10 +90,12 @@ func (fr *front) describe(s *scan) Result {
 		}
 		r.Width, r.Height, r.VideoCodec = tr.width, tr.height, codecString(tr.entry)
 		r.Frames = int64(len(s.tables[i].samples))
+		r.Recorded = media.Duration(s.tables[i].recorded(int64(tr.timescale)), int(tr.timescale))
 		if length > 0 {
 			r.FrameRate = float64(r.Frames) / length.Seconds()
 		}
 	}
+	r.Recorded = min(r.Recorded, r.Duration)
 	return r
 }
 

@@ -44,6 +44,25 @@ func (t *table) duration() int64 {
 	return last.dts + int64(last.duration) - t.samples[0].dts
 }
 
+// recorded is how long there are pictures. Where the next one comes much later than
+// pictures usually do, and by more than a second and a half, some are missing.
+func (t *table) recorded(timescale int64) int64 {
+	if len(t.samples) == 0 {
+		return 0
+	}
+	usual := max(1, t.duration()/int64(len(t.samples)))
+	hole := max(timescale*3/2, 4*usual)
+	sum := int64(0)
+	for i := range t.samples {
+		if d := int64(t.delta(i)); d <= hole {
+			sum += d
+		} else {
+			sum += usual
+		}
+	}
+	return sum
+}
+
 // end is the latest end of a sample's presentation.
 func (t *table) end() int64 {
 	end := int64(0)

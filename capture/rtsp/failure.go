@@ -73,6 +73,20 @@ func (f *Failure) Unwrap() error { return f.Err }
 // Explain returns what to tell the operator, and what to do about it.
 func (f *Failure) Explain() (cause, remedy string) { return f.Error(), remedies[f.Cause] }
 
+// Gap is the kind of gap that the end of the session leaves, in the words of the
+// ledger (spool.Cause).
+func (f *Failure) Gap() string {
+	switch f.Cause {
+	case Refused, LoginRefused, PathNotFound, NotRTSP, Untrusted, NoVideo, RejectedRequest:
+		return "camera refused"
+	case Stalled, NothingUDP:
+		return "camera stalled"
+	case BadStream:
+		return "damaged"
+	}
+	return "camera unreachable"
+}
+
 // redacted hides user info in the text of an error of others.
 type redacted struct {
 	err  error

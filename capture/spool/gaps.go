@@ -8,11 +8,29 @@ import (
 	"time"
 )
 
-// GapOpened notes that a camera is without footage since start. While one gap of
-// a camera is open another cannot be: the first cause stands.
-func (s *Spool) GapOpened(ctx context.Context, cameraID string, start time.Time, cause string) error {
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause) VALUES (?,?,?) ON CONFLICT DO NOTHING`,
-		cameraID, micros(start), cause)
+// Cause is why there is no footage of a stretch of time.
+type Cause string
+
+// The causes of gaps.
+const (
+	Connecting   Cause = "connecting"         // not known yet: the next cause takes its place
+	Unreachable  Cause = "camera unreachable" // it does not answer, or the connection broke
+	Refused      Cause = "camera refused"     // it answers, and gives no stream
+	Stalled      Cause = "camera stalled"     // connected, and no pictures
+	BadFootage   Cause = "damaged"            // pictures that cannot be decoded, up to the next random access point
+	DiskSlow     Cause = "disk too slow"
+	DiskFailed   Cause = "disk failed" // it is full, or does not take what is written
+	AgentStopped Cause = "agent stopped"
+	ClockStep    Cause = "host clock was set"
+)
+
+// GapOpened notes that a camera is without footage since start; detail says more
+// for people. While one gap of a camera is open another cannot be: the first cause
+// stands, but for Connecting.
+func (s *Spool) GapOpened(ctx context.Context, cameraID string, start time.Time, cause Cause, detail string) error {
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause, detail) VALUES (?,?,?,?)
+		ON CONFLICT DO UPDATE SET cause = excluded.cause, detail = excluded.detail WHERE gaps.cause = ?`,
+		cameraID, micros(start), cause, detail, Connecting)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s opened: %w", cameraID, err)
 	}
@@ -35,10 +53,10 @@ func (s *Spool) GapClosed(ctx context.Context, cameraID string, end time.Time) e
 	return nil
 }
 
-// gapBetween notes a gap whose both ends are known.
-func (s *Spool) gapBetween(ctx context.Context, cameraID string, start, end time.Time, cause string) error {
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause) VALUES (?,?,?,?)`,
-		cameraID, micros(start), micros(end), cause)
+// GapBetween notes a gap whose both ends are known: footage goes on around it.
+func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause Cause, detail string) error {
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail) VALUES (?,?,?,?,?)`,
+		cameraID, micros(start), micros(end), cause, detail)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s: %w", cameraID, err)
 	}
@@ -47,7 +65,7 @@ func (s *Spool) gapBetween(ctx context.Context, cameraID string, start, end time
 
 // Gaps lists the gaps of a camera, oldest first.
 func (s *Spool) Gaps(ctx context.Context, cameraID string) ([]Gap, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause FROM gaps
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause, detail FROM gaps
 		WHERE camera_id = ? ORDER BY start_us, id`, cameraID)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
@@ -57,7 +75,7 @@ func (s *Spool) Gaps(ctx context.Context, cameraID string) ([]Gap, error) {
 	for rows.Next() {
 		var g Gap
 		var start, end int64
-		if err := rows.Scan(&g.ID, &g.CameraID, &start, &end, &g.Cause); err != nil {
+		if err := rows.Scan(&g.ID, &g.CameraID, &start, &end, &g.Cause, &g.Detail); err != nil {
 			return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
 		}
 		g.Start, g.End = fromMicros(start), fromMicros(end)

@@ -75,7 +75,6 @@ CREATE TABLE deliveries (
 	PRIMARY KEY (segment_id, destination)
 ) STRICT;
 CREATE INDEX deliveries_open ON deliveries (destination) WHERE state IN ('pending','stored');
-CREATE INDEX deliveries_key ON deliveries (destination, key);
 
 CREATE TABLE upload_parts (
 	segment_id  TEXT NOT NULL,
@@ -97,6 +96,12 @@ CREATE TABLE gaps (
 ) STRICT;
 CREATE UNIQUE INDEX gaps_open ON gaps (camera_id) WHERE end_us = 0;
 CREATE INDEX gaps_camera ON gaps (camera_id, end_us);
+`, `
+CREATE INDEX deliveries_key ON deliveries (destination, key);
+ALTER TABLE gaps ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+ALTER TABLE segments ADD COLUMN recorded_us INTEGER NOT NULL DEFAULT 0;
+UPDATE segments SET recorded_us = duration_us;
+ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

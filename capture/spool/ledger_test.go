@@ -167,15 +167,16 @@ func TestGaps(t *testing.T) {
 	if until, err := s.AccountedUntil(ctx, "gate"); err != nil || !until.IsZero() {
 		t.Errorf("a camera never seen is accounted for until %v, %v", until, err)
 	}
-	must(t, s.GapOpened(ctx, "gate", at(0), "camera unreachable"))
-	must(t, s.GapOpened(ctx, "gate", at(5), "login refused"))
-	must(t, s.GapOpened(ctx, "yard", at(1), "camera unreachable"))
+	must(t, s.GapOpened(ctx, "gate", at(0), Connecting, ""))
+	must(t, s.GapOpened(ctx, "gate", at(3), Unreachable, "no route")) // now it is known
+	must(t, s.GapOpened(ctx, "gate", at(5), Refused, "login refused"))
+	must(t, s.GapOpened(ctx, "yard", at(1), Unreachable, ""))
 	must(t, s.GapClosed(ctx, "gate", at(9)))
-	must(t, s.GapOpened(ctx, "gate", at(20), "stalled"))
+	must(t, s.GapOpened(ctx, "gate", at(20), Stalled, ""))
 	must(t, s.GapClosed(ctx, "gate", at(20))) // no length: taken back
 	gaps, err := s.Gaps(ctx, "gate")
 	must(t, err)
-	if len(gaps) != 1 || !gaps[0].Start.Equal(at(0)) || !gaps[0].End.Equal(at(9)) || gaps[0].Cause != "camera unreachable" {
+	if len(gaps) != 1 || !gaps[0].Start.Equal(at(0)) || !gaps[0].End.Equal(at(9)) || gaps[0].Cause != Unreachable || gaps[0].Detail != "no route" {
 		t.Errorf("gaps: %+v", gaps)
 	}
 	if until, err := s.AccountedUntil(ctx, "gate"); err != nil || !until.Equal(at(9)) {

@@ -122,7 +122,7 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recover
 	r.Empty++
 	s.opts.Log.Warn().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
 		Msg("segment ends before its first whole part: nothing in it can be played, it is removed")
-	if err := s.gapBetween(ctx, seg.CameraID, seg.Start, seg.Start, "segment cut off before its first whole part"); err != nil {
+	if err := s.GapBetween(ctx, seg.CameraID, seg.Start, seg.Start, AgentStopped, "segment cut off before its first whole part"); err != nil {
 		return err
 	}
 	if err := s.empty(ctx, seg.ID); err != nil {
@@ -137,7 +137,7 @@ func (s *Spool) setAside(ctx context.Context, seg Segment, name string, r *Recov
 	aside := name + ".damaged"
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Str("moved_to", aside).
 		Msg("the front of a segment's file is damaged: it cannot be played and is not uploaded; look at the disk")
-	if err := s.gapBetween(ctx, seg.CameraID, seg.Start, seg.Start, "segment file damaged"); err != nil {
+	if err := s.GapBetween(ctx, seg.CameraID, seg.Start, seg.Start, DiskFailed, "segment file damaged"); err != nil {
 		return err
 	}
 	if err := os.Rename(name, aside); err != nil {
@@ -274,7 +274,7 @@ func (seg *Segment) take(r mp4.Result) {
 	if _, err := uuid.Parse(seg.ID); err != nil && plainID.MatchString(r.SegmentID) {
 		seg.ID = r.SegmentID
 	}
-	seg.State, seg.End, seg.Duration = Finished, seg.Start.Add(r.Duration), r.Duration
+	seg.State, seg.End, seg.Duration, seg.Recorded = Finished, seg.Start.Add(r.Duration), r.Duration, r.Recorded
 	seg.Size, seg.Checksum = r.Size, r.Checksum
 	seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height = r.VideoCodec, r.AudioCodec, r.Width, r.Height
 	seg.FrameRate, seg.Frames = r.FrameRate, r.Frames

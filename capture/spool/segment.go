@@ -36,12 +36,14 @@ type Segment struct {
 	CameraID   string
 	CameraName string
 	ClientName string
+	ScheduleID string // that it was recorded for, central's; may be empty
 	Path       string // relative to the data directory, with slashes
 
 	State    State
 	Start    time.Time     // wall-clock time of the first picture
 	End      time.Time     // wall-clock time of the end of the last sample; zero while recording
 	Duration time.Duration // of the media
+	Recorded time.Duration // of that, without holes between pictures
 
 	Size     int64  // bytes; zero while recording
 	Checksum string // CRC64NVME of the file, base64 of 8 bytes big-endian; empty while recording
@@ -115,5 +117,6 @@ type Gap struct {
 	CameraID string
 	Start    time.Time
 	End      time.Time // zero while it lasts
-	Cause    string
+	Cause    Cause
+	Detail   string // for people; may be empty
 }

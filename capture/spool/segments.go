@@ -24,11 +24,11 @@ func (s *Spool) adopted(ctx context.Context, seg Segment) error {
 func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments
-			(id, camera_id, camera_name, client_name, path, state, start_us, end_us, duration_us, size, checksum,
+			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
 			 video_codec, audio_codec, width, height, frame_rate, frames)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
-			seg.Duration.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
+			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
 			seg.FrameRate, seg.Frames)
 		if err != nil {
 			return err
@@ -60,10 +60,10 @@ func (s *Spool) plan(ctx context.Context, tx *sql.Tx, seg Segment) error {
 func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error {
 	defer s.changed()
 	defer s.settled(id)
-	return s.ledger.one(ctx, "finished", id, `UPDATE segments SET state = 'finished', end_us = ?, duration_us = ?,
+	return s.ledger.one(ctx, "finished", id, `UPDATE segments SET state = 'finished', end_us = ?, duration_us = ?, recorded_us = ?,
 		size = ?, checksum = ?, video_codec = ?, audio_codec = ?, width = ?, height = ?, frame_rate = ?, frames = ?
 		WHERE id = ? AND state = 'recording'`,
-		micros(start.Add(r.Duration)), r.Duration.Microseconds(), r.Size, r.Checksum, r.VideoCodec, r.AudioCodec,
+		micros(start.Add(r.Duration)), r.Duration.Microseconds(), r.Recorded.Microseconds(), r.Size, r.Checksum, r.VideoCodec, r.AudioCodec,
 		r.Width, r.Height, r.FrameRate, r.Frames, id)
 }
 
@@ -106,7 +106,7 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
 }
 
-const segmentColumns = `segments.id, camera_id, camera_name, client_name, path, segments.state, start_us, end_us, duration_us, size, checksum,
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
 	video_codec, audio_codec, width, height, frame_rate, frames,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us`
 
@@ -129,9 +129,9 @@ func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segm
 
 // scanSegment reads segmentColumns, and what else the query selected behind them.
 func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
-	var start, end, duration, refused int64
+	var start, end, duration, recorded, refused int64
 	into := append([]any{
-		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.Path, &seg.State, &start, &end, &duration,
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
 		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused,
 	}, more...)
@@ -139,6 +139,6 @@ func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 		return err
 	}
 	seg.Start, seg.End, seg.Central.RefusedAt = fromMicros(start), fromMicros(end), fromMicros(refused)
-	seg.Duration = time.Duration(duration) * time.Microsecond
+	seg.Duration, seg.Recorded = time.Duration(duration)*time.Microsecond, time.Duration(recorded)*time.Microsecond
 	return nil
 }
