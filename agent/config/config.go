@@ -51,11 +51,13 @@ type Central struct {
 
 // Camera is one [[camera]].
 type Camera struct {
-	ID        string
-	Name      string
-	URL       Secret // with user info
-	Transport string // auto, tcp, udp
-	Audio     bool
+	ID          string
+	Name        string
+	URL         Secret // with user info
+	CAFile      string // for rtsps://, besides the system's authorities
+	Fingerprint []byte // SHA-256 of the certificate to trust, whoever signed it; nil: none
+	Transport   string // auto, tcp, udp
+	Audio       bool
 }
 
 // Segment is [segment].

@@ -72,7 +72,7 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 func TestExampleIsComplete(t *testing.T) {
 	text := exampleFile(t)
 	var source []byte
-	for _, name := range []string{"validate.go", "destination.go"} {
+	for _, name := range []string{"validate.go", "camera.go", "destination.go"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -107,6 +107,9 @@ func TestProblems(t *testing.T) {
 		{minimal + "[segment]\nduration = \"5s\"\npart = \"6s\"\n", "x.toml:5: segment.part: is longer than segment.duration; write at most 5s"},
 		{cam("transport = \"sctp\"\n"), `x.toml:9: camera[1].transport: "sctp" is not known; write one of auto, tcp, udp`},
 		{cam("audio = \"yes\"\n"), "x.toml:9: camera[1].audio: is a text in quotes; write true or false, without quotes"},
+		{cam("ca_file = \"/nope\"\n"), "x.toml:9: camera[1].ca_file: the file cannot be read"},
+		{cam("fingerprint = \"00:11\"\n"), `x.toml:9: camera[1].fingerprint: "00:11" is not a fingerprint; write the SHA-256`},
+		{cam("fingerprint = \"" + strings.Repeat("0a", 32) + "\"\n"), "x.toml:9: camera[1].fingerprint: is not used; write an rtsps:// address"},
 		{cam("[[camera]]\nid = \"A\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "A" is the id of camera[0] as well`},
 		{cam("[[camera]]\nid = \"../x\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "../x" cannot be a directory's name`},
 		{cam("[[camera]]\nid = \"..\"\nurl = \"rtsp://h/3\"\n"), `camera[2].id: ".." cannot be`},
@@ -180,6 +183,20 @@ func TestSecretsAreNotShown(t *testing.T) {
 	for _, shown := range []string{fmt.Sprintf("%v %+v %#v %v", c, *c, c.S3, c.Cameras)} {
 		if strings.Contains(shown, "very-secret") {
 			t.Errorf("shown: %s", shown)
+		}
+	}
+}
+
+func TestFingerprints(t *testing.T) {
+	plain := strings.Repeat("0aB1", 16)
+	withColons := strings.TrimSuffix(strings.Repeat("0A:b1:", 16), ":")
+	for _, text := range []string{plain, withColons} {
+		c, err := Parse("x.toml", []byte(minimal+"[[camera]]\nid = \"a\"\nurl = \"rtsps://h/1\"\nfingerprint = \""+text+"\"\n"), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%x", c.Cameras[0].Fingerprint); got != strings.ToLower(plain) {
+			t.Errorf("%s was read as %s", text, got)
 		}
 	}
 }

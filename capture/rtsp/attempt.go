@@ -4,29 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"net"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
-	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
 	"github.com/pion/rtp"
 
 	"recording-agent/capture/media"
 )
-
-// outOfReach stands for gortsplib's own read timeout, which compares wall-clock
-// seconds and so ends every session when the host's clock is set forward. Our
-// watchdogs use the monotonic clock instead.
-const outOfReach = time.Duration(math.MaxInt64 / 2)
 
 // maxJump is how far stream time may run away from arrival time.
 const maxJump = 10 * time.Second
@@ -78,77 +68,6 @@ func (s *Session) newAttempt(transport Transport, sink Sink) *attempt {
 	a.life, a.abort = context.WithCancel(context.Background())
 	a.client = a.newClient(transport)
 	return a
-}
-
-func (a *attempt) newClient(transport Transport) *gortsplib.Client {
-	s := a.session
-	t := gortsplib.TransportUDP
-	if transport == TCP {
-		t = gortsplib.TransportTCP
-	}
-	dialer := &net.Dialer{Timeout: s.opts.DialTimeout}
-	return &gortsplib.Client{
-		Scheme: s.url.Scheme, Host: s.url.Host,
-		Transport:    &t,
-		ReadTimeout:  outOfReach,
-		WriteTimeout: s.opts.RequestTimeout,
-		UserAgent:    "recording-agent",
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			a.conn = &gathering{Conn: c}
-			// A TLS handshake has no deadline in gortsplib and does not heed Close.
-			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
-		},
-		ListenPacket:      s.listenUDP,
-		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     func(error) {},
-		OnTransportSwitch: func(error) {},
-	}
-}
-
-// udpBuffer holds a key frame of a large camera while the reader is busy. The
-// kernel may grant less: gortsplib's own setting would not put up with that.
-const udpBuffer = 1 << 20
-
-func (s *Session) listenUDP(network, address string) (net.PacketConn, error) {
-	pc, err := s.listenPacket(network, address)
-	if err != nil {
-		return nil, err
-	}
-	if c, ok := pc.(*net.UDPConn); ok {
-		_ = c.SetReadBuffer(s.udpBuffer)
-	}
-	return pc, nil
-}
-
-// portTries is how many pairs of UDP ports are tried.
-const portTries = 50
-
-// setup sets up one track. The UDP ports are chosen here: gortsplib would try for
-// ever, deaf to Close, while the host has no socket to give.
-func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.URL, m *description.Media) error {
-	for try := 1; ; try++ {
-		rtpPort, rtcpPort := 0, 0
-		if transport == UDP {
-			rtpPort = 10000 + 2*rand.IntN((65536-10000)/2)
-			rtcpPort = rtpPort + 1
-		}
-		err := a.request(ctx, func() error {
-			_, err := a.client.Setup(baseURL, m, rtpPort, rtcpPort)
-			return err
-		})
-		if !isListenError(err) || try == portTries || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-func isListenError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "listen"
 }
 
 // play sets up the session. Each request has its own deadline; gortsplib's has
@@ -235,47 +154,6 @@ func (a *attempt) fail(err error) {
 	}
 }
 
-// watch waits for the session's end.
-func (a *attempt) watch(ctx context.Context, transport Transport) error {
-	gone := make(chan error, 1)
-	go func() { gone <- a.client.Wait() }()
-	defer func() { // the client is closed first: Wait returns then
-		a.client.Close()
-		<-gone
-	}()
-	tick := time.NewTicker(a.session.watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-a.ended:
-			return err
-		case err := <-gone:
-			gone <- nil
-			return err
-		case <-tick.C:
-			if err := a.overdue(transport); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// overdue is the watchdog of the video track. Sound does not feed it: it would
-// hide dead video.
-func (a *attempt) overdue(transport Transport) error {
-	o := &a.session.opts
-	up := time.Since(a.began)
-	if transport == UDP && a.packets.Load() == 0 && up-a.played > o.UDPTimeout {
-		return &Failure{Cause: NothingUDP}
-	}
-	if silent := up - max(a.played, time.Duration(a.lastPicture.Load())); silent > o.PictureTimeout {
-		return &Failure{Cause: Stalled, Err: fmt.Errorf("none for %v", silent.Round(time.Second))}
-	}
-	return nil
-}
-
 func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if a.seqKnown && pkt.SequenceNumber != a.lastSeq+1 {
 		a.torn(src, "packets of the video are missing")
@@ -324,47 +202,6 @@ func (a *attempt) picture(src *source, s *media.Sample) error {
 		return &Failure{Cause: ReceiverRejected, Err: err}
 	}
 	return nil
-}
-
-func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
-	pts, ok := a.client.PacketPTS2(src.media, pkt)
-	if !ok {
-		return nil
-	}
-	frames, err := src.decode(pkt)
-	if err != nil && !errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
-		return nil // a frame of sound is lost; the pictures go on
-	}
-	pts = a.soundTime(pts, src.track.ClockRate)
-	for _, frame := range frames {
-		at := max(pts, a.soundDTS)
-		pts = at + src.frameTicks(frame)
-		a.soundDTS = at + 1
-		if !a.started {
-			continue
-		}
-		s := &media.Sample{Track: 1, DTS: at, PTS: at, Units: [][]byte{frame}}
-		s.Wall = a.video.clock.base.Add(media.Duration(at, src.track.ClockRate))
-		if err := a.sink.Write(s); err != nil {
-			return &Failure{Cause: ReceiverRejected, Err: err}
-		}
-	}
-	return nil
-}
-
-// soundTime lays a timestamp of the sound on the time line of the pictures. A
-// jump does not end the session, as that of a picture does: the sound goes on
-// where the pictures are.
-func (a *attempt) soundTime(pts int64, rate int) int64 {
-	at := pts + a.soundLag
-	if a.started {
-		off := time.Since(a.began) - a.zero - media.Duration(at, rate)
-		if off.Abs() > maxJump {
-			a.soundLag += media.Ticks(off, rate)
-			at = pts + a.soundLag
-		}
-	}
-	return max(at, a.soundDTS)
 }
 
 // torn drops the access unit that is being put together: what is left of it must

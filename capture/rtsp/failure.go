@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -29,7 +30,10 @@ const (
 	LoginRefused     Cause = "the camera refuses the login"
 	PathNotFound     Cause = "the camera has no stream under this path"
 	NotRTSP          Cause = "what answers does not speak RTSP"
+	NotTLS           Cause = "what answers does not speak TLS"
+	NoCipher         Cause = "the camera and this host find no common encryption"
 	Untrusted        Cause = "the camera's certificate is not trusted"
+	PlainUDP         Cause = "the camera does not encrypt what it sends over UDP"
 	NoVideo          Cause = "the stream has no H.264 or H.265 video"
 	Stalled          Cause = "the camera stopped sending pictures"
 	Closed           Cause = "the camera closed the connection"
@@ -47,7 +51,10 @@ var remedies = map[Cause]string{
 	LoginRefused:    "check user and password in camera.url; many cameras lock an account for some minutes after wrong tries",
 	PathNotFound:    "check the path in camera.url against the camera's manual",
 	NotRTSP:         "check the port in camera.url: this may be the camera's web page",
-	Untrusted:       "install a certificate that this host trusts on the camera, or use rtsp:// inside a trusted network",
+	NotTLS:          "check the port in camera.url (usually 322 for rtsps://), or write rtsp:// inside a trusted network",
+	NoCipher:        "a firmware update may help: TLS 1.2 is the least; or write rtsp:// inside a trusted network",
+	Untrusted:       "install a certificate that this host trusts on the camera, or write its fingerprint or ca_file",
+	PlainUDP:        `set transport = "tcp"`,
 	NoVideo:         "switch the camera's stream to H.264 or H.265",
 	Stalled:         "if it goes on, restart the camera and look at its load and network",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
@@ -71,7 +78,13 @@ func (f *Failure) Error() string {
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Explain returns what to tell the operator, and what to do about it.
-func (f *Failure) Explain() (cause, remedy string) { return f.Error(), remedies[f.Cause] }
+func (f *Failure) Explain() (cause, remedy string) {
+	var d *distrust
+	if errors.As(f.Err, &d) {
+		return f.Error(), d.remedy()
+	}
+	return f.Error(), remedies[f.Cause]
+}
 
 // redacted hides user info in the text of an error of others.
 type redacted struct {
@@ -113,7 +126,13 @@ func secretsOf(u *url.URL) []string {
 func classify(err error) Cause {
 	var dns *net.DNSError
 	var status liberrors.ErrClientBadStatusCode
+	var plain tls.RecordHeaderError
+	var untrusted *distrust
 	switch {
+	case errors.As(err, &untrusted):
+		return Untrusted
+	case errors.As(err, &plain):
+		return NotTLS
 	case errors.Is(err, errHTTP):
 		return NotRTSP
 	case errors.As(err, &dns):
@@ -130,18 +149,14 @@ func classify(err error) Cause {
 		return TimedOut
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return Closed
-	case isCertificateError(err):
-		return Untrusted
+	case strings.Contains(err.Error(), "tls: "): // most of that package's errors have no type
+		return NoCipher
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return TimedOut
 	}
 	return BadStream
-}
-
-func isCertificateError(err error) bool {
-	return strings.Contains(err.Error(), "x509:") || strings.Contains(err.Error(), "tls:")
 }
 
 func classifyStatus(code base.StatusCode) Cause {

@@ -40,6 +40,10 @@ type Options struct {
 	Log       zerolog.Logger
 	Now       func() time.Time
 
+	// For rtsps://, without either the system's authorities are asked.
+	CAFile      string // PEM file of authorities to trust besides the system's
+	Fingerprint []byte // SHA-256 of the one certificate to trust, whoever signed it
+
 	DialTimeout    time.Duration // of the TCP connection; 10 s
 	RequestTimeout time.Duration // of each RTSP request; 10 s
 	PictureTimeout time.Duration // without a picture the session ends; 10 s
@@ -124,7 +128,7 @@ func (s *Session) firstTransport() Transport {
 // udpIsToBlame says whether TCP may do better.
 func udpIsToBlame(err error) bool {
 	var f *Failure
-	if errors.As(err, &f) && f.Cause == NothingUDP {
+	if errors.As(err, &f) && (f.Cause == NothingUDP || f.Cause == PlainUDP) {
 		return true
 	}
 	if isListenError(err) {

@@ -29,6 +29,7 @@ type GStreamerOptions struct {
 	User, Password string
 	Method         string // basic or digest
 	Transport      string // tcp or udp only; empty means both
+	TLS            string // file with certificate and key: the camera speaks RTSP over TLS
 }
 
 // Typical pipelines.
@@ -47,7 +48,10 @@ const (
 func GStreamer(t testing.TB, o GStreamerOptions) (address string) {
 	t.Helper()
 	python := gstPython(t)
-	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport)
+	if o.TLS != "" && exec.Command(python, "-c", "from gi.repository import Gio; assert Gio.TlsBackend.get_default().supports_tls()").Run() != nil {
+		Missing(t, "TLS for GStreamer (glib-networking)")
+	}
+	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport, o.TLS)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
