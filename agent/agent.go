@@ -122,7 +122,7 @@ func (a *agent) buildCameras() error {
 	parts := capture.NewPartPool()
 	for _, c := range a.cfg.Cameras {
 		session, err := rtsp.NewSession(rtsp.Options{
-			URL: c.URL.Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint,
+			URL: c.URL.Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
 			Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
 		})
 		if err != nil {

@@ -22,13 +22,16 @@ func (p *parser) cameras(list []*section, c *Config) {
 	seen := map[string]string{} // by id without case: Windows directories have none
 	for _, s := range list {
 		cam := Camera{
-			ID: s.text("id", ""), URL: s.secret("url"), CAFile: s.text("ca_file", ""),
+			ID: s.text("id", ""), URL: s.secret("url"), CAFile: s.text("ca_file", ""), Video: s.text("video", ""),
 			Transport: s.choice("transport", "auto", "tcp", "udp"), Audio: s.flag("audio", true),
 		}
 		cam.Name = s.text("name", cam.ID)
 		p.cameraID(s, cam.ID, c.Central.URL != "", seen)
 		if len([]rune(cam.Name)) > 200 || strings.IndexFunc(cam.Name, unicode.IsControl) >= 0 {
 			s.problem("name", "is not a plain name", "write up to 200 characters without line breaks")
+		}
+		if len(cam.Video) > 200 || cam.Video == "0" || strings.IndexFunc(cam.Video, unicode.IsControl) >= 0 {
+			s.problem("video", fmt.Sprintf("%q is neither the number nor the name of a stream", cam.Video), `write "2" for the second video stream of the session, or the name that the log says`)
 		}
 		p.cameraURL(s, cam.URL)
 		p.cameraTrust(s, &cam)

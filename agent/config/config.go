@@ -56,6 +56,7 @@ type Camera struct {
 	URL         Secret // with user info
 	CAFile      string // for rtsps://, besides the system's authorities
 	Fingerprint []byte // SHA-256 of the certificate to trust, whoever signed it; nil: none
+	Video       string // number or name of a stream in the session; empty: the first that can be recorded
 	Transport   string // auto, tcp, udp
 	Audio       bool
 }

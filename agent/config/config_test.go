@@ -108,6 +108,8 @@ func TestProblems(t *testing.T) {
 		{cam("transport = \"sctp\"\n"), `x.toml:9: camera[1].transport: "sctp" is not known; write one of auto, tcp, udp`},
 		{cam("audio = \"yes\"\n"), "x.toml:9: camera[1].audio: is a text in quotes; write true or false, without quotes"},
 		{cam("ca_file = \"/nope\"\n"), "x.toml:9: camera[1].ca_file: the file cannot be read"},
+		{cam("video = \"0\"\n"), `x.toml:9: camera[1].video: "0" is neither the number nor the name of a stream`},
+		{cam("video = 2\n"), `x.toml:9: camera[1].video: is a whole number; write a text in quotes`},
 		{cam("fingerprint = \"00:11\"\n"), `x.toml:9: camera[1].fingerprint: "00:11" is not a fingerprint; write the SHA-256`},
 		{cam("fingerprint = \"" + strings.Repeat("0a", 32) + "\"\n"), "x.toml:9: camera[1].fingerprint: is not used; write an rtsps:// address"},
 		{cam("[[camera]]\nid = \"A\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "A" is the id of camera[0] as well`},

@@ -114,8 +114,11 @@ func (t *Track) Validate() error {
 	if t.ChannelCount < 1 || t.ChannelCount > 8 || t.SampleRate < 1000 || t.SampleRate > 384_000 {
 		return fmt.Errorf("%s track: %d channels at %d Hz is out of range", t.Codec, t.ChannelCount, t.SampleRate)
 	}
-	if t.Codec == AAC && len(t.AudioConfig) < 2 {
-		return fmt.Errorf("aac track: no AudioSpecificConfig")
+	switch {
+	case t.Codec == AAC && (len(t.AudioConfig) < 2 || len(t.AudioConfig) > 64):
+		return fmt.Errorf("aac track: an AudioSpecificConfig of %d bytes", len(t.AudioConfig))
+	case t.Codec == Opus && t.ChannelCount > 2:
+		return fmt.Errorf("opus track: %d channels cannot be recorded", t.ChannelCount)
 	}
 	return nil
 }

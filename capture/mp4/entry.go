@@ -166,9 +166,6 @@ func audioEntry(t *media.Track) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("audio codec %q cannot be recorded", t.Codec)
 	}
-	if t.Codec == media.Opus && t.ChannelCount > 2 {
-		return nil, fmt.Errorf("opus with %d channels cannot be recorded", t.ChannelCount)
-	}
 	rate := t.SampleRate
 	if rate > 0xffff {
 		rate = 0 // told by the decoder's own configuration
@@ -201,7 +198,6 @@ func audioEntry(t *media.Track) ([]byte, error) {
 
 // esds holds the ES_Descriptor of ISO/IEC 14496-1 section 7.2.6.5.
 func esds(w *boxes, config []byte) {
-	config = config[:min(len(config), 64)]
 	n := len(config)
 	w.full("esds", 0, 0, func() {
 		w.raw([]byte{0x03, byte(23 + n), 0, 0, 0})

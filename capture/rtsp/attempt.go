@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
+	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
 	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
@@ -36,6 +38,7 @@ type attempt struct {
 	lastPicture atomic.Int64 // when the last picture came, since began
 	packets     atomic.Int64
 	ended       chan error // the first error of a callback
+	unreadable  []string   // tracks of the session description; the client's until DESCRIBE has been answered
 
 	mu       sync.Mutex // the sink, and what follows
 	video    *video
@@ -79,25 +82,23 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 		return err
 	})
 	if err != nil {
+		if len(a.unreadable) > 0 {
+			err = fmt.Errorf("%w; it offers what cannot be read: %s", err, short(strings.Join(a.unreadable, ", ")))
+		}
 		return fmt.Errorf("describe: %w", err)
 	}
-	picture, sound, err := choose(desc, a.session.opts.Audio)
+	chosen, err := choose(desc, &a.session.opts)
+	for _, track := range a.unreadable {
+		a.session.tell(leftOut{track: track, why: "it is not described as it should be"})
+	}
+	for _, l := range chosen.leftOut {
+		a.session.tell(l)
+	}
 	if err != nil {
 		return err
 	}
-	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
-	a.sound = sound
-	for _, src := range []*source{picture, sound} {
-		if src == nil {
-			continue
-		}
-		if err := a.setup(ctx, transport, desc.BaseURL, src.media); err != nil {
-			return fmt.Errorf("set up the %s track: %w", src.track.Codec, err)
-		}
-	}
-	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
-	if sound != nil {
-		a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
+	if err := a.setupTracks(ctx, transport, desc.BaseURL, chosen); err != nil {
+		return err
 	}
 	err = a.request(ctx, func() error {
 		_, err := a.client.Play(nil)
@@ -107,6 +108,39 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 		return fmt.Errorf("play: %w", err)
 	}
 	return nil
+}
+
+// setupTracks sets up what is recorded. Sound that cannot be had is left out.
+func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
+	picture, sound := chosen.video, chosen.sound
+	if err := a.setup(ctx, transport, baseURL, picture.media); err != nil {
+		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
+	}
+	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
+	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
+	if sound == nil {
+		return nil
+	}
+	if err := a.setup(ctx, transport, baseURL, sound.media); err != nil {
+		if !concernsTrackAlone(err) || transport == UDP && a.session.opts.Transport == Auto && udpIsToBlame(err) {
+			return fmt.Errorf("set up the %s track: %w", sound.track.Codec, err)
+		}
+		a.session.tell(leftOut{track: describe(sound.media, sound.forma, ""), why: err.Error()})
+		return nil
+	}
+	a.sound = sound
+	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
+	return nil
+}
+
+// concernsTrackAlone says whether the session can go on without a track that could
+// not be set up.
+func concernsTrackAlone(err error) bool {
+	switch classify(err) {
+	case RejectedRequest, LoginRefused, PathNotFound, BadStream:
+		return true
+	}
+	return false
 }
 
 // request carries out one RTSP exchange, and closes the client when it takes too

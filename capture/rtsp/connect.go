@@ -41,6 +41,7 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 			// A TLS handshake has no deadline in gortsplib and does not heed Close.
 			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
 		},
+		OnResponse:        func(res *base.Response) { a.unreadable = append(a.unreadable, mend(res)...) },
 		ListenPacket:      s.listenUDP,
 		OnPacketsLost:     func(uint64) {},
 		OnDecodeError:     func(error) {},

@@ -34,7 +34,8 @@ const (
 	NoCipher         Cause = "the camera and this host find no common encryption"
 	Untrusted        Cause = "the camera's certificate is not trusted"
 	PlainUDP         Cause = "the camera does not encrypt what it sends over UDP"
-	NoVideo          Cause = "the stream has no H.264 or H.265 video"
+	NoVideo          Cause = "the stream has no video that can be recorded"
+	NoSuchVideo      Cause = "the stream has no such video stream as is configured"
 	Stalled          Cause = "the camera stopped sending pictures"
 	Closed           Cause = "the camera closed the connection"
 	BadStream        Cause = "the stream cannot be read"
@@ -56,6 +57,7 @@ var remedies = map[Cause]string{
 	Untrusted:       "install a certificate that this host trusts on the camera, or write its fingerprint or ca_file",
 	PlainUDP:        `set transport = "tcp"`,
 	NoVideo:         "switch the camera's stream to H.264 or H.265",
+	NoSuchVideo:     "write the number or the name of one that it offers as camera.video, or leave that out for the first",
 	Stalled:         "if it goes on, restart the camera and look at its load and network",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
 	RejectedRequest: "check the camera's limit of simultaneous streams",

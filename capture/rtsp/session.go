@@ -37,6 +37,7 @@ type Options struct {
 	URL       string // rtsp:// or rtsps://, may hold user info
 	Transport Transport
 	Audio     bool
+	Video     string // number among the video streams, from 1, or name; empty: the first that can be recorded
 	Log       zerolog.Logger
 	Now       func() time.Time
 
@@ -68,6 +69,7 @@ type Session struct {
 	url     *base.URL
 	secrets []string
 	useTCP  atomic.Bool // auto has found that UDP does not work
+	told    map[leftOut]bool
 
 	udpBuffer    int           // bytes to ask of the kernel
 	watchEvery   time.Duration // how often the watchdog looks
@@ -90,7 +92,7 @@ func NewSession(o Options) (*Session, error) {
 	def(&o.PictureTimeout, 10*time.Second)
 	def(&o.UDPTimeout, 3*time.Second)
 	return &Session{
-		opts: o, url: u, secrets: secretsOf((*url.URL)(u)),
+		opts: o, url: u, secrets: secretsOf((*url.URL)(u)), told: map[leftOut]bool{},
 		udpBuffer: udpBuffer, watchEvery: time.Second, listenPacket: net.ListenPacket,
 	}, nil
 }
@@ -147,6 +149,17 @@ func udpIsToBlame(err error) bool {
 		}
 	}
 	return false
+}
+
+// tell logs a track that is not recorded: once, not with every reconnect.
+func (s *Session) tell(l leftOut) {
+	const most = 100 // the texts come from the camera
+	if s.told[l] || len(s.told) >= most {
+		return
+	}
+	s.told[l] = true
+	why := redacted{errors.New(short(l.why)), s.secrets}.Error()
+	s.opts.Log.Info().Str("track", redacted{errors.New(l.track), s.secrets}.Error()).Str("why", why).Msg("a track of the camera is not recorded")
 }
 
 // explain makes a Failure of any error, without the URL's user info.

@@ -1,8 +1,6 @@
 package rtsp
 
 import (
-	"fmt"
-
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
@@ -27,42 +25,6 @@ type source struct {
 }
 
 type decode func(pkt *rtp.Packet) ([][]byte, error)
-
-// choose picks the first video track that can be recorded, and the first audio
-// track if wanted. What else the camera offers is not even set up.
-func choose(desc *description.Session, audio bool) (video, sound *source, err error) {
-	for _, m := range desc.Medias {
-		if m.IsBackChannel {
-			continue
-		}
-		for _, f := range m.Formats {
-			s, err := newSource(m, f)
-			if err != nil || s == nil {
-				continue // a track that cannot be read must not keep the others from being recorded
-			}
-			switch {
-			case s.track.Codec.IsVideo() && video == nil:
-				video = s
-			case !s.track.Codec.IsVideo() && sound == nil && audio && s.track.Validate() == nil:
-				sound = s
-			}
-		}
-	}
-	if video == nil {
-		return nil, nil, &Failure{Cause: NoVideo, Err: fmt.Errorf("it offers: %v", offered(desc))}
-	}
-	return video, sound, nil
-}
-
-func offered(desc *description.Session) []string {
-	var out []string
-	for _, m := range desc.Medias {
-		for _, f := range m.Formats {
-			out = append(out, f.Codec())
-		}
-	}
-	return out
-}
 
 // newSource returns nil for formats that are not recorded.
 func newSource(m *description.Media, f format.Format) (*source, error) {
