@@ -169,7 +169,7 @@ func (r *Recorder) next(s *media.Sample) error {
 		},
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
-		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, len(r.tracks) > 1),
+		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, r.tracks[1:]),
 	}
 	r.meter.segment(r.current)
 	return nil
@@ -185,7 +185,7 @@ func (r *Recorder) partFull(s *media.Sample) bool {
 func (r *Recorder) add(s *media.Sample) {
 	if r.part == nil {
 		r.part = r.parts.Get().(*mp4.Part)
-		r.part.Reset()
+		r.part.Reset(r.tracks[0].Codec)
 		r.partFrom, r.partAt = s.DTS, r.now()
 		if s.Track != 0 { // sound came first: the pictures' clock is taken over
 			r.partFrom = media.Ticks(media.Duration(s.DTS, r.tracks[s.Track].ClockRate), r.tracks[0].ClockRate)

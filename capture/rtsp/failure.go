@@ -56,7 +56,7 @@ var remedies = map[Cause]string{
 	NoCipher:        "a firmware update may help: TLS 1.2 is the least; or write rtsp:// inside a trusted network",
 	Untrusted:       "install a certificate that this host trusts on the camera, or write its fingerprint or ca_file",
 	PlainUDP:        `set transport = "tcp"`,
-	NoVideo:         "switch the camera's stream to H.264 or H.265",
+	NoVideo:         "switch the camera's stream to H.264, H.265, AV1 or MJPEG",
 	NoSuchVideo:     "write the number or the name of one that it offers as camera.video, or leave that out for the first",
 	Stalled:         "if it goes on, restart the camera and look at its load and network",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",

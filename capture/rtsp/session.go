@@ -2,8 +2,9 @@
 // samples. Packets enter, access units with times leave. It is the only package
 // that knows gortsplib.
 //
-// RTSP is RFC 2326, the payload formats are RFC 6184 (H.264), 7798 (H.265), 3640
-// (AAC), 7587 (Opus) and 3551 (G.711).
+// RTSP is RFC 2326, the payload formats are RFC 6184 (H.264), 7798 (H.265), 2435
+// (MJPEG), 3640 (AAC), 7587 (Opus), 3551 (G.711), 3190 (LPCM) and the RTP Payload
+// Format For AV1.
 package rtsp
 
 import (

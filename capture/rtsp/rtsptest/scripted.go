@@ -218,7 +218,9 @@ func SDP(medias ...string) string {
 
 // Media sections without parameter sets: those come in the stream.
 const (
-	SDPH264 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
-	SDPH265 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
-	SDPPCMU = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+	SDPH264  = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+	SDPH265  = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
+	SDPAV1   = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 AV1/90000\r\n"
+	SDPMJPEG = "m=video 0 RTP/AVP 26\r\n"
+	SDPPCMU  = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 )
