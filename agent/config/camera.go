@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/google/uuid"
@@ -22,8 +23,12 @@ func (p *parser) cameras(list []*section, c *Config) {
 	seen := map[string]string{} // by id without case: Windows directories have none
 	for _, s := range list {
 		cam := Camera{
-			ID: s.text("id", ""), URL: s.secret("url"), CAFile: s.text("ca_file", ""), Video: s.text("video", ""),
-			Transport: s.choice("transport", "auto", "tcp", "udp"), Audio: s.flag("audio", true),
+			ID: s.text("id", ""), URL: s.secret("url"), SubURL: s.secret("url_sub"), Stream: s.choice("stream", "main", "sub"),
+			CAFile: s.text("ca_file", ""), Video: s.text("video", ""), Audio: s.flag("audio", true),
+			Transport: s.choice("transport", "auto", "tcp", "udp"), KeepAlive: s.choice("keepalive", "auto", "options", "get_parameter"),
+			Timeout:         s.duration("timeout", 10*time.Second, time.Second, time.Minute),
+			StallTimeout:    s.duration("stall_timeout", 10*time.Second, 2*time.Second, 10*time.Minute),
+			KeyframeTimeout: s.duration("keyframe_timeout", 30*time.Second, 2*time.Second, time.Hour),
 		}
 		cam.Name = s.text("name", cam.ID)
 		p.cameraID(s, cam.ID, c.Central.URL != "", seen)
@@ -33,7 +38,10 @@ func (p *parser) cameras(list []*section, c *Config) {
 		if len(cam.Video) > 200 || cam.Video == "0" || strings.IndexFunc(cam.Video, unicode.IsControl) >= 0 {
 			s.problem("video", fmt.Sprintf("%q is neither the number nor the name of a stream", cam.Video), `write "2" for the second video stream of the session, or the name that the log says`)
 		}
-		p.cameraURL(s, cam.URL)
+		p.cameraURL(s, "url", cam.URL)
+		if cam.SubURL.IsSet() || cam.Stream == "sub" {
+			p.cameraURL(s, "url_sub", cam.SubURL)
+		}
 		p.cameraTrust(s, &cam)
 		s.done()
 		c.Cameras = append(c.Cameras, cam)
@@ -59,15 +67,15 @@ func (p *parser) cameraID(s *section, id string, central bool, seen map[string]s
 	seen[strings.ToLower(id)] = s.name
 }
 
-func (p *parser) cameraURL(s *section, value Secret) {
+func (p *parser) cameraURL(s *section, name string, value Secret) {
 	const instead = `write "rtsp://user:password@host:554/path", special characters in the password percent-encoded`
 	u, err := url.Parse(value.Reveal())
 	switch {
-	case !value.IsSet() && !s.unset("url"):
-		s.problem("url", "is missing", instead)
+	case !value.IsSet() && !s.unset(name):
+		s.problem(name, "is missing", instead)
 	case !value.IsSet(): // its reference was reported
 	case err != nil || u.Fragment != "" || strings.IndexFunc(value.Reveal(), unicode.IsSpace) >= 0 || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
-		s.problem("url", "is not the address of an RTSP stream", instead) // it is not quoted: it may hold a password
+		s.problem(name, "is not the address of an RTSP stream", instead) // it is not quoted: it may hold a password
 	}
 }
 
@@ -84,7 +92,7 @@ func (p *parser) cameraTrust(s *section, cam *Camera) {
 		cam.Fingerprint = sum
 	}
 	for name, set := range map[string]bool{"ca_file": cam.CAFile != "", "fingerprint": text != ""} {
-		if set && strings.HasPrefix(cam.URL.Reveal(), "rtsp:") {
+		if set && strings.HasPrefix(cam.StreamURL().Reveal(), "rtsp:") {
 			s.problem(name, "is not used", "write an rtsps:// address, or take it out: rtsp:// has no certificate")
 		}
 	}

@@ -108,6 +108,13 @@ func TestProblems(t *testing.T) {
 		{cam("transport = \"sctp\"\n"), `x.toml:9: camera[1].transport: "sctp" is not known; write one of auto, tcp, udp`},
 		{cam("audio = \"yes\"\n"), "x.toml:9: camera[1].audio: is a text in quotes; write true or false, without quotes"},
 		{cam("ca_file = \"/nope\"\n"), "x.toml:9: camera[1].ca_file: the file cannot be read"},
+		{cam("stream = \"sub\"\n"), "x.toml:6: camera[1].url_sub: is missing"},
+		{cam("stream = \"third\"\n"), `x.toml:9: camera[1].stream: "third" is not known; write one of main, sub`},
+		{cam("url_sub = \"http://u:very-secret@h/\"\n"), "x.toml:9: camera[1].url_sub: is not the address of an RTSP stream"},
+		{cam("keepalive = \"ping\"\n"), `x.toml:9: camera[1].keepalive: "ping" is not known; write one of auto, options, get_parameter`},
+		{cam("timeout = \"0s\"\n"), "x.toml:9: camera[1].timeout: 0s is out of range; write 1s to 1m"},
+		{cam("stall_timeout = \"1s\"\n"), "x.toml:9: camera[1].stall_timeout: 1s is out of range; write 2s to 10m"},
+		{cam("keyframe_timeout = \"2h\"\n"), "x.toml:9: camera[1].keyframe_timeout: 2h is out of range; write 2s to 1h"},
 		{cam("video = \"0\"\n"), `x.toml:9: camera[1].video: "0" is neither the number nor the name of a stream`},
 		{cam("video = 2\n"), `x.toml:9: camera[1].video: is a whole number; write a text in quotes`},
 		{cam("fingerprint = \"00:11\"\n"), `x.toml:9: camera[1].fingerprint: "00:11" is not a fingerprint; write the SHA-256`},
@@ -199,6 +206,18 @@ func TestFingerprints(t *testing.T) {
 		}
 		if got := fmt.Sprintf("%x", c.Cameras[0].Fingerprint); got != strings.ToLower(plain) {
 			t.Errorf("%s was read as %s", text, got)
+		}
+	}
+}
+
+func TestMainAndSubStream(t *testing.T) {
+	for stream, want := range map[string]string{"": "rtsp://h/main", "stream = \"main\"\n": "rtsp://h/main", "stream = \"sub\"\n": "rtsp://h/sub"} {
+		c, err := Parse("x.toml", []byte(minimal+"[[camera]]\nid = \"a\"\nurl = \"rtsp://h/main\"\nurl_sub = \"rtsp://h/sub\"\n"+stream), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Cameras[0].StreamURL().Reveal(); got != want {
+			t.Errorf("%q records %s, want %s", stream, got, want)
 		}
 	}
 }

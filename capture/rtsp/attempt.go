@@ -30,12 +30,16 @@ type attempt struct {
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
 
-	began       time.Time // the origin of the monotonic times below
-	played      time.Duration
-	lastPicture atomic.Int64 // when the last picture came, since began
-	packets     atomic.Int64
-	ended       chan error // the first error of a callback
-	unreadable  []string   // tracks of the session description; the client's until DESCRIBE has been answered
+	began      time.Time // the origin of the monotonic times below
+	played     time.Duration
+	lastVideo  atomic.Int64 // when the last packet of a track came; 0 before the first
+	lastSound  atomic.Int64
+	lastSync   atomic.Int64 // when the last key frame came
+	tornAt     atomic.Int64 // since when pictures are dropped for want of one; 0: they are not
+	packets    atomic.Int64
+	trouble    atomic.Pointer[string]   // what was last wrong with the video
+	unreadable atomic.Pointer[[]string] // tracks of the session description
+	ended      chan error               // the first error of a callback
 
 	mu       sync.Mutex // the sink, and what follows
 	video    *video
@@ -79,14 +83,16 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 		return err
 	})
 	if err != nil {
-		if len(a.unreadable) > 0 {
-			err = fmt.Errorf("%w; it offers what cannot be read: %s", err, short(strings.Join(a.unreadable, ", ")))
+		if u := a.unreadable.Load(); u != nil {
+			err = fmt.Errorf("%w; it offers what cannot be read: %s", err, short(strings.Join(*u, ", ")))
 		}
 		return fmt.Errorf("describe: %w", err)
 	}
 	chosen, err := choose(desc, &a.session.opts)
-	for _, track := range a.unreadable {
-		a.session.tell(leftOut{track: track, why: "it is not described as it should be"})
+	if u := a.unreadable.Load(); u != nil {
+		for _, track := range *u {
+			a.session.tell(leftOut{track: track, why: "it is not described as it should be"})
+		}
 	}
 	for _, l := range chosen.leftOut {
 		a.session.tell(l)
@@ -114,7 +120,7 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
 	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
-	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
+	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(&a.lastVideo, func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
 	if sound == nil {
 		return nil
 	}
@@ -126,7 +132,7 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 		return nil
 	}
 	a.sound = sound
-	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
+	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(&a.lastSound, func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
 	return nil
 }
 
@@ -159,9 +165,9 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	return err
 }
 
-// guarded runs a packet callback. What it panics or fails with ends this session
-// and nothing else.
-func (a *attempt) guarded(handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
+// guarded runs a track's packet callback, and notes when. What it panics or fails
+// with ends this session and nothing else.
+func (a *attempt) guarded(last *atomic.Int64, handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
 	return func(pkt *rtp.Packet) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -169,6 +175,7 @@ func (a *attempt) guarded(handle func(pkt *rtp.Packet) error) gortsplib.OnPacket
 				a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
 			}
 		}()
+		last.Store(int64(time.Since(a.began)))
 		a.packets.Add(1)
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -227,7 +234,10 @@ func (a *attempt) picture(src *source, s *media.Sample) error {
 		return &Failure{Cause: BadStream, Err: fmt.Errorf("its timestamps jumped by %v", jump.Round(time.Second))}
 	}
 	a.zero += (offset - a.zero) / 256 // follows drift, not jumps
-	a.lastPicture.Store(int64(arrival))
+	if s.Sync {
+		a.lastSync.Store(int64(arrival))
+		a.tornAt.Store(0)
+	}
 	if err := a.sink.Write(s); err != nil {
 		return &Failure{Cause: ReceiverRejected, Err: err}
 	}
@@ -240,7 +250,9 @@ func (a *attempt) torn(src *source, cause string) {
 	if decode, err := src.decoder(); err == nil { // it could be made before
 		src.decode = decode
 	}
+	a.trouble.Store(&cause)
 	if a.video.damaged() {
+		a.tornAt.Store(int64(time.Since(a.began)))
 		a.sink.Damaged(cause)
 	}
 }

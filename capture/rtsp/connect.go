@@ -41,11 +41,27 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 			// A TLS handshake has no deadline in gortsplib and does not heed Close.
 			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
 		},
-		OnResponse:        func(res *base.Response) { a.unreadable = append(a.unreadable, mend(res)...) },
+		OnResponse:        a.response,
 		ListenPacket:      s.listenUDP,
 		OnPacketsLost:     func(uint64) {},
 		OnDecodeError:     func(error) {},
 		OnTransportSwitch: func(error) {},
+	}
+}
+
+// response has a look at what the camera answers, before gortsplib does.
+func (a *attempt) response(res *base.Response) {
+	if unreadable := mend(res); len(unreadable) > 0 {
+		a.unreadable.Store(&unreadable)
+	}
+	// gortsplib keeps sessions alive with what it believes to be offered.
+	switch a.session.opts.KeepAlive {
+	case KeepAliveOptions:
+		delete(res.Header, "Public")
+	case KeepAliveGetParameter:
+		if res.Header != nil {
+			res.Header["Public"] = base.HeaderValue{string(base.GetParameter)}
+		}
 	}
 }
 

@@ -37,6 +37,8 @@ const (
 	NoVideo          Cause = "the stream has no video that can be recorded"
 	NoSuchVideo      Cause = "the stream has no such video stream as is configured"
 	Stalled          Cause = "the camera stopped sending pictures"
+	NoKeyFrame       Cause = "the camera sends pictures, but no key frame"
+	SoundStalled     Cause = "the camera stopped sending sound"
 	Closed           Cause = "the camera closed the connection"
 	BadStream        Cause = "the stream cannot be read"
 	RejectedRequest  Cause = "the camera rejects the request"
@@ -59,6 +61,8 @@ var remedies = map[Cause]string{
 	NoVideo:         "switch the camera's stream to H.264, H.265, AV1 or MJPEG",
 	NoSuchVideo:     "write the number or the name of one that it offers as camera.video, or leave that out for the first",
 	Stalled:         "if it goes on, restart the camera and look at its load and network",
+	NoKeyFrame:      "lower the key frame interval (GOP) in the camera and switch smart codecs off, or raise keyframe_timeout",
+	SoundStalled:    "if it goes on, look at the camera's microphone settings, or write audio = false",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
 	RejectedRequest: "check the camera's limit of simultaneous streams",
 	NothingUDP:      `set transport = "tcp", or open the firewall for UDP`,

@@ -46,11 +46,23 @@ type Options struct {
 	CAFile      string // PEM file of authorities to trust besides the system's
 	Fingerprint []byte // SHA-256 of the one certificate to trust, whoever signed it
 
-	DialTimeout    time.Duration // of the TCP connection; 10 s
-	RequestTimeout time.Duration // of each RTSP request; 10 s
-	PictureTimeout time.Duration // without a picture the session ends; 10 s
-	UDPTimeout     time.Duration // without any packet auto falls back to TCP; 3 s
+	KeepAlive       KeepAlive     // empty: KeepAliveAuto
+	DialTimeout     time.Duration // of the TCP connection; 10 s
+	RequestTimeout  time.Duration // of each RTSP request; 10 s
+	StallTimeout    time.Duration // without a packet of a track the session ends; 10 s
+	KeyframeTimeout time.Duration // without a key frame the session ends, see patience; 30 s
+	UDPTimeout      time.Duration // without any packet auto falls back to TCP; 3 s
 }
+
+// KeepAlive is the request that tells a camera that somebody is still there.
+type KeepAlive string
+
+// The requests.
+const (
+	KeepAliveAuto         KeepAlive = "auto" // GET_PARAMETER where the camera offers it, else OPTIONS
+	KeepAliveOptions      KeepAlive = "options"
+	KeepAliveGetParameter KeepAlive = "get_parameter"
+)
 
 // Sink takes what a session delivers. Its methods are never called concurrently.
 type Sink interface {
@@ -71,6 +83,8 @@ type Session struct {
 	secrets []string
 	useTCP  atomic.Bool // auto has found that UDP does not work
 	told    map[leftOut]bool
+	key     patience // with a camera that sends no key frame
+	sound   patience // with sound that stops
 
 	udpBuffer    int           // bytes to ask of the kernel
 	watchEvery   time.Duration // how often the watchdog looks
@@ -90,10 +104,12 @@ func NewSession(o Options) (*Session, error) {
 	}
 	def(&o.DialTimeout, 10*time.Second)
 	def(&o.RequestTimeout, 10*time.Second)
-	def(&o.PictureTimeout, 10*time.Second)
+	def(&o.StallTimeout, 10*time.Second)
+	def(&o.KeyframeTimeout, 30*time.Second)
 	def(&o.UDPTimeout, 3*time.Second)
 	return &Session{
 		opts: o, url: u, secrets: secretsOf((*url.URL)(u)), told: map[leftOut]bool{},
+		key: patience{o.KeyframeTimeout}, sound: patience{o.StallTimeout},
 		udpBuffer: udpBuffer, watchEvery: time.Second, listenPacket: net.ListenPacket,
 	}, nil
 }

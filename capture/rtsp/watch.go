@@ -3,6 +3,7 @@ package rtsp
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,16 +34,52 @@ func (a *attempt) watch(ctx context.Context, transport Transport) error {
 	}
 }
 
-// overdue is the watchdog of the video track. Sound does not feed it: it would
-// hide dead video.
+// overdue is the watchdog of the tracks. Sound does not feed that of the pictures:
+// it would hide dead video.
 func (a *attempt) overdue(transport Transport) error {
-	o := &a.session.opts
+	s := a.session
 	up := time.Since(a.began)
-	if transport == UDP && a.packets.Load() == 0 && up-a.played > o.UDPTimeout {
+	since := func(last *atomic.Int64) time.Duration { return up - max(a.played, time.Duration(last.Load())) }
+	if transport == UDP && a.packets.Load() == 0 && up-a.played > s.opts.UDPTimeout {
 		return &Failure{Cause: NothingUDP}
 	}
-	if silent := up - max(a.played, time.Duration(a.lastPicture.Load())); silent > o.PictureTimeout {
+	if silent := since(&a.lastVideo); silent > s.opts.StallTimeout {
 		return &Failure{Cause: Stalled, Err: fmt.Errorf("none for %v", silent.Round(time.Second))}
 	}
+	if waited := since(&a.lastSync); s.key.ended(waited) {
+		return &Failure{Cause: NoKeyFrame, Err: a.noKeyFrame(waited)}
+	}
+	// What is dropped is lost anyway; most cameras begin a session with a key frame.
+	if at := time.Duration(a.tornAt.Load()); at > 0 && up-at > s.opts.KeyframeTimeout {
+		return &Failure{Cause: NoKeyFrame, Err: a.noKeyFrame(up - at)}
+	}
+	// Sound that was never heard does not keep the pictures from being recorded.
+	if silent := since(&a.lastSound); a.lastSound.Load() > 0 && s.sound.ended(silent) {
+		return &Failure{Cause: SoundStalled, Err: fmt.Errorf("none for %v", silent.Round(time.Second))}
+	}
 	return nil
+}
+
+func (a *attempt) noKeyFrame(waited time.Duration) error {
+	err := fmt.Errorf("none for %v", waited.Round(time.Second))
+	if cause := a.trouble.Load(); cause != nil {
+		err = fmt.Errorf("%w; %s", err, short(*cause))
+	}
+	return err
+}
+
+// maxPatience is how long a camera may have to be waited for.
+const maxPatience = 10 * time.Minute
+
+// patience is how long to wait for what a new session may bring. Each time that
+// it ends it doubles, for as long as the agent runs: a camera whose key frames are
+// minutes apart, or whose sound pauses, must not be connected to for ever.
+type patience struct{ limit time.Duration }
+
+func (p *patience) ended(waited time.Duration) bool {
+	if waited <= p.limit {
+		return false
+	}
+	p.limit = max(p.limit, min(2*p.limit, maxPatience))
+	return true
 }
