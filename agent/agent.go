@@ -123,7 +123,10 @@ func (a *agent) buildCameras() error {
 	buffers := capture.NewBuffers()
 	for _, c := range a.cfg.Cameras {
 		session, err := rtsp.NewSession(rtsp.Options{
-			URL: c.URL.Reveal(), Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
+			URL: c.StreamURL().Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
+			Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
+			KeepAlive: rtsp.KeepAlive(c.KeepAlive), DialTimeout: c.Timeout, RequestTimeout: c.Timeout,
+			StallTimeout: c.StallTimeout, KeyframeTimeout: c.KeyframeTimeout,
 		})
 		if err != nil {
 			return fmt.Errorf("camera %s: %w", c.ID, err)

@@ -23,7 +23,7 @@ const (
 type Status struct {
 	ID, Name      string
 	State         State
-	VideoCodec    string // h264 or h265
+	VideoCodec    string // as in package media
 	AudioCodec    string
 	Width         int
 	Height        int

@@ -217,7 +217,7 @@ func (r *Recorder) next(s *media.Sample) error {
 		},
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
-		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, len(r.tracks) > 1),
+		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, r.tracks[1:]),
 	}
 	if r.plan.open {
 		r.meter.segment(r.current)
@@ -237,7 +237,7 @@ func (r *Recorder) partFull(s *media.Sample) bool {
 func (r *Recorder) add(s *media.Sample) {
 	if r.part == nil {
 		r.part = r.buffers.parts.Get().(*mp4.Part)
-		r.part.Reset()
+		r.part.Reset(r.tracks[0].Codec)
 		r.partFrom, r.partAt, r.partWall = s.DTS, r.now(), s.Wall
 		if s.Track != 0 { // sound came first: the pictures' clock is taken over
 			r.partFrom = media.Ticks(media.Duration(s.DTS, r.tracks[s.Track].ClockRate), r.tracks[0].ClockRate)

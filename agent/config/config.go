@@ -54,12 +54,29 @@ type Central struct {
 
 // Camera is one [[camera]].
 type Camera struct {
-	ID        string
-	Name      string
-	URL       Secret // with user info
-	Transport string // auto, tcp, udp
-	Audio     bool
-	Schedules []schedule.Schedule // when to record it, together; none: always
+	ID              string
+	Name            string
+	URL             Secret // with user info, of the main stream
+	SubURL          Secret // of the sub stream; may be unset
+	Stream          string // main, sub
+	CAFile          string // for rtsps://, besides the system's authorities
+	Fingerprint     []byte // SHA-256 of the certificate to trust, whoever signed it; nil: none
+	Video           string // number or name of a stream in the session; empty: the first that can be recorded
+	Transport       string // auto, tcp, udp
+	Audio           bool
+	Schedules       []schedule.Schedule // when to record it, together; none: always
+	KeepAlive       string              // auto, options, get_parameter
+	Timeout         time.Duration
+	StallTimeout    time.Duration
+	KeyframeTimeout time.Duration
+}
+
+// StreamURL is the address of the stream that is recorded.
+func (c *Camera) StreamURL() Secret {
+	if c.Stream == "sub" {
+		return c.SubURL
+	}
+	return c.URL
 }
 
 // Segment is [segment].

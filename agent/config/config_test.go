@@ -81,7 +81,7 @@ func TestExampleIsValidAndTellsTheDefaults(t *testing.T) {
 func TestExampleIsComplete(t *testing.T) {
 	text := exampleFile(t)
 	var source []byte
-	for _, name := range []string{"validate.go", "destination.go", "schedule.go"} {
+	for _, name := range []string{"validate.go", "camera.go", "destination.go", "schedule.go"} {
 		data, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -116,6 +116,18 @@ func TestProblems(t *testing.T) {
 		{minimal + "[segment]\nduration = \"5s\"\npart = \"6s\"\n", "x.toml:5: segment.part: is longer than segment.duration; write at most 5s"},
 		{cam("transport = \"sctp\"\n"), `x.toml:9: camera[1].transport: "sctp" is not known; write one of auto, tcp, udp`},
 		{cam("audio = \"yes\"\n"), "x.toml:9: camera[1].audio: is a text in quotes; write true or false, without quotes"},
+		{cam("ca_file = \"/nope\"\n"), "x.toml:9: camera[1].ca_file: the file cannot be read"},
+		{cam("stream = \"sub\"\n"), "x.toml:6: camera[1].url_sub: is missing"},
+		{cam("stream = \"third\"\n"), `x.toml:9: camera[1].stream: "third" is not known; write one of main, sub`},
+		{cam("url_sub = \"http://u:very-secret@h/\"\n"), "x.toml:9: camera[1].url_sub: is not the address of an RTSP stream"},
+		{cam("keepalive = \"ping\"\n"), `x.toml:9: camera[1].keepalive: "ping" is not known; write one of auto, options, get_parameter`},
+		{cam("timeout = \"0s\"\n"), "x.toml:9: camera[1].timeout: 0s is out of range; write 1s to 1m"},
+		{cam("stall_timeout = \"1s\"\n"), "x.toml:9: camera[1].stall_timeout: 1s is out of range; write 2s to 10m"},
+		{cam("keyframe_timeout = \"2h\"\n"), "x.toml:9: camera[1].keyframe_timeout: 2h is out of range; write 2s to 1h"},
+		{cam("video = \"0\"\n"), `x.toml:9: camera[1].video: "0" is neither the number nor the name of a stream`},
+		{cam("video = 2\n"), `x.toml:9: camera[1].video: is a whole number; write a text in quotes`},
+		{cam("fingerprint = \"00:11\"\n"), `x.toml:9: camera[1].fingerprint: "00:11" is not a fingerprint; write the SHA-256`},
+		{cam("fingerprint = \"" + strings.Repeat("0a", 32) + "\"\n"), "x.toml:9: camera[1].fingerprint: is not used; write an rtsps:// address"},
 		{cam("[[camera]]\nid = \"A\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "A" is the id of camera[0] as well`},
 		{cam("[[camera]]\nid = \"../x\"\nurl = \"rtsp://h/3\"\n"), `x.toml:10: camera[2].id: "../x" cannot be a directory's name`},
 		{cam("[[camera]]\nid = \"..\"\nurl = \"rtsp://h/3\"\n"), `camera[2].id: ".." cannot be`},
@@ -203,6 +215,32 @@ func TestSecretsAreNotShown(t *testing.T) {
 	for _, shown := range []string{fmt.Sprintf("%v %+v %#v %v", c, *c, c.S3, c.Cameras)} {
 		if strings.Contains(shown, "very-secret") {
 			t.Errorf("shown: %s", shown)
+		}
+	}
+}
+
+func TestFingerprints(t *testing.T) {
+	plain := strings.Repeat("0aB1", 16)
+	withColons := strings.TrimSuffix(strings.Repeat("0A:b1:", 16), ":")
+	for _, text := range []string{plain, withColons} {
+		c, err := Parse("x.toml", []byte(minimal+"[[camera]]\nid = \"a\"\nurl = \"rtsps://h/1\"\nfingerprint = \""+text+"\"\n"), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprintf("%x", c.Cameras[0].Fingerprint); got != strings.ToLower(plain) {
+			t.Errorf("%s was read as %s", text, got)
+		}
+	}
+}
+
+func TestMainAndSubStream(t *testing.T) {
+	for stream, want := range map[string]string{"": "rtsp://h/main", "stream = \"main\"\n": "rtsp://h/main", "stream = \"sub\"\n": "rtsp://h/sub"} {
+		c, err := Parse("x.toml", []byte(minimal+"[[camera]]\nid = \"a\"\nurl = \"rtsp://h/main\"\nurl_sub = \"rtsp://h/sub\"\n"+stream), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Cameras[0].StreamURL().Reveal(); got != want {
+			t.Errorf("%q records %s, want %s", stream, got, want)
 		}
 	}
 }

@@ -96,14 +96,19 @@ func (p *parser) checkPlace(s *section, d Destination) {
 	if d.AccessKeyID.IsSet() != d.SecretAccessKey.IsSet() && !s.unset("access_key_id") && !s.unset("secret_access_key") {
 		s.problem("access_key_id", "access_key_id and secret_access_key belong together", "set both, or leave both out for the SDK's default chain")
 	}
-	if d.CAFile == "" {
+	p.certificates(s, d.CAFile)
+}
+
+// certificates looks at what ca_file names.
+func (p *parser) certificates(s *section, file string) {
+	if file == "" {
 		return
 	}
-	pem, err := p.env.ReadFile(d.CAFile)
+	pem, err := p.env.ReadFile(file)
 	if err != nil {
 		s.problem("ca_file", "the file cannot be read: "+err.Error(), "check path and permissions")
 	} else if !x509.NewCertPool().AppendCertsFromPEM(pem) {
-		s.problem("ca_file", "there is no certificate in "+d.CAFile, "write a file with certificates in PEM form")
+		s.problem("ca_file", "there is no certificate in "+file, "write a file with certificates in PEM form")
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -70,59 +69,6 @@ func webURL(text string) *url.URL {
 		return nil
 	}
 	return u
-}
-
-// cameraID is what may become a directory.
-var cameraID = regexp.MustCompile(`^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$`)
-
-// deviceName is what Windows takes for a device, whatever follows the dot.
-var deviceName = regexp.MustCompile(`(?i)^(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?$`)
-
-func (p *parser) cameras(list []*section, c *Config) {
-	seen := map[string]string{} // by id without case: Windows directories have none
-	for _, s := range list {
-		cam := Camera{ID: s.text("id", ""), URL: s.secret("url"), Transport: s.choice("transport", "auto", "tcp", "udp"), Audio: s.flag("audio", true)}
-		cam.Name = s.text("name", cam.ID)
-		p.cameraID(s, cam.ID, c.Central.URL != "", seen)
-		if len([]rune(cam.Name)) > 200 || strings.IndexFunc(cam.Name, unicode.IsControl) >= 0 {
-			s.problem("name", "is not a plain name", "write up to 200 characters without line breaks")
-		}
-		p.cameraURL(s, cam.URL)
-		cam.Schedules = p.schedules(s)
-		s.done()
-		c.Cameras = append(c.Cameras, cam)
-	}
-	if len(list) == 0 {
-		c.Warnings = append(c.Warnings, "no [[camera]]: nothing will be recorded")
-	}
-}
-
-func (p *parser) cameraID(s *section, id string, central bool, seen map[string]string) {
-	other, twice := seen[strings.ToLower(id)]
-	_, notUUID := uuid.Parse(id)
-	switch {
-	case id == "":
-		s.problem("id", "is missing", "write the central server's id of the camera; without a central server any name of A-Z a-z 0-9 . _ -")
-	case !cameraID.MatchString(id) || deviceName.MatchString(id) || strings.HasSuffix(id, "."):
-		s.problem("id", fmt.Sprintf("%q cannot be a directory's name", id), "write 1 to 64 of A-Z a-z 0-9 . _ - that do not begin or end with a dot")
-	case twice:
-		s.problem("id", fmt.Sprintf("%q is the id of %s as well", id, other), "give each camera an id of its own")
-	case central && notUUID != nil:
-		s.problem("id", fmt.Sprintf("%q is not a UUID", id), "write the central server's id of the camera")
-	}
-	seen[strings.ToLower(id)] = s.name
-}
-
-func (p *parser) cameraURL(s *section, value Secret) {
-	const instead = `write "rtsp://user:password@host:554/path", special characters in the password percent-encoded`
-	u, err := url.Parse(value.Reveal())
-	switch {
-	case !value.IsSet() && !s.unset("url"):
-		s.problem("url", "is missing", instead)
-	case !value.IsSet(): // its reference was reported
-	case err != nil || u.Fragment != "" || strings.IndexFunc(value.Reveal(), unicode.IsSpace) >= 0 || u.Scheme != "rtsp" && u.Scheme != "rtsps" || u.Hostname() == "":
-		s.problem("url", "is not the address of an RTSP stream", instead) // it is not quoted: it may hold a password
-	}
 }
 
 func (p *parser) segment(s *section, c *Config) {

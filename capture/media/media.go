@@ -4,6 +4,7 @@
 package media
 
 import (
+	"bytes"
 	"fmt"
 	"time"
 )
@@ -13,16 +14,22 @@ type Codec string
 
 // The codecs that are recorded. A stream may carry others; their tracks are left out.
 const (
-	H264 Codec = "h264" // ISO/IEC 14496-10
-	H265 Codec = "h265" // ISO/IEC 23008-2
-	AAC  Codec = "aac"  // ISO/IEC 14496-3
-	Opus Codec = "opus" // RFC 6716
-	PCMU Codec = "pcmu" // ITU-T G.711 µ-law, 8 bits per sample
-	PCMA Codec = "pcma" // ITU-T G.711 A-law, 8 bits per sample
+	H264  Codec = "h264"  // ISO/IEC 14496-10
+	H265  Codec = "h265"  // ISO/IEC 23008-2
+	AV1   Codec = "av1"   // AV1 Bitstream & Decoding Process Specification
+	MJPEG Codec = "mjpeg" // each picture a JPEG file, ITU-T T.81
+	AAC   Codec = "aac"   // ISO/IEC 14496-3
+	Opus  Codec = "opus"  // RFC 6716
+	PCMU  Codec = "pcmu"  // ITU-T G.711 µ-law, 8 bits per sample
+	PCMA  Codec = "pcma"  // ITU-T G.711 A-law, 8 bits per sample
+	LPCM  Codec = "lpcm"  // signed, big-endian, 16 or 24 bits per sample
 )
 
 // IsVideo says whether the codec is one of pictures.
-func (c Codec) IsVideo() bool { return c == H264 || c == H265 }
+func (c Codec) IsVideo() bool { return c.HasNALUnits() || c == AV1 || c == MJPEG }
+
+// HasNALUnits says whether a container puts its length before each unit.
+func (c Codec) HasNALUnits() bool { return c == H264 || c == H265 }
 
 // Track describes one elementary stream of a session.
 type Track struct {
@@ -34,22 +41,41 @@ type Track struct {
 	AudioConfig  []byte // AAC only: AudioSpecificConfig, ISO/IEC 14496-3 section 1.6.2.1
 	ChannelCount int    // audio only
 	SampleRate   int    // audio only, Hz
+	BitDepth     int    // LPCM only
 }
 
-// ParameterSets are the out-of-band part of a video stream, without start codes
-// or length prefixes. VPS is used by H.265 only.
+// ParameterSets are what a decoder has to know before the first picture, without
+// start codes or lengths.
 type ParameterSets struct {
-	VPS, SPS, PPS []byte
+	VPS            []byte // H.265 only
+	SPS, PPS       []byte // H.264 and H.265
+	SequenceHeader []byte // AV1 only: the OBU, without a size field
+	Width, Height  int    // MJPEG only
 }
 
 // Complete says whether a decoder for codec can be set up from these sets.
 func (p ParameterSets) Complete(codec Codec) bool {
-	return len(p.SPS) > 0 && len(p.PPS) > 0 && (codec != H265 || len(p.VPS) > 0)
+	switch codec {
+	case AV1:
+		return len(p.SequenceHeader) > 0
+	case MJPEG:
+		return p.Width > 0 && p.Height > 0
+	case H265:
+		return len(p.SPS) > 0 && len(p.PPS) > 0 && len(p.VPS) > 0
+	}
+	return len(p.SPS) > 0 && len(p.PPS) > 0
 }
 
 // Equal compares byte for byte.
 func (p ParameterSets) Equal(o ParameterSets) bool {
-	return string(p.VPS) == string(o.VPS) && string(p.SPS) == string(o.SPS) && string(p.PPS) == string(o.PPS)
+	return bytes.Equal(p.VPS, o.VPS) && bytes.Equal(p.SPS, o.SPS) && bytes.Equal(p.PPS, o.PPS) &&
+		bytes.Equal(p.SequenceHeader, o.SequenceHeader) && p.Width == o.Width && p.Height == o.Height
+}
+
+// Clone returns sets that share no memory with these.
+func (p ParameterSets) Clone() ParameterSets {
+	p.VPS, p.SPS, p.PPS, p.SequenceHeader = bytes.Clone(p.VPS), bytes.Clone(p.SPS), bytes.Clone(p.PPS), bytes.Clone(p.SequenceHeader)
+	return p
 }
 
 // Sample is one video access unit or one audio frame.
@@ -67,9 +93,10 @@ type Sample struct {
 	// Sync is set on video samples from which decoding can start.
 	Sync bool
 
-	// Units are the sample's pieces: NAL units without start codes for video
-	// (delimiters and parameter sets already taken out), exactly one frame for
-	// audio. The receiver may keep them until it returns.
+	// Units are the sample's pieces: NAL units without start codes (delimiters and
+	// parameter sets already taken out), AV1's OBUs with size fields (without
+	// delimiters), one JPEG file, or exactly one frame of sound. The receiver may
+	// keep them until it returns.
 	Units [][]byte
 
 	// Params is set on a sync sample whose parameter sets differ from those in
@@ -77,14 +104,14 @@ type Sample struct {
 	Params *ParameterSets
 }
 
-// Size is the number of bytes the sample takes in a container with 4-byte
-// length prefixes (video) or none (audio).
+// Size is the number of bytes the sample takes in a container that has 4-byte
+// lengths before NAL units.
 func (s *Sample) Size(codec Codec) int {
 	n := 0
 	for _, u := range s.Units {
 		n += len(u)
 	}
-	if codec.IsVideo() {
+	if codec.HasNALUnits() {
 		n += 4 * len(s.Units)
 	}
 	return n
@@ -114,8 +141,13 @@ func (t *Track) Validate() error {
 	if t.ChannelCount < 1 || t.ChannelCount > 8 || t.SampleRate < 1000 || t.SampleRate > 384_000 {
 		return fmt.Errorf("%s track: %d channels at %d Hz is out of range", t.Codec, t.ChannelCount, t.SampleRate)
 	}
-	if t.Codec == AAC && len(t.AudioConfig) < 2 {
-		return fmt.Errorf("aac track: no AudioSpecificConfig")
+	switch {
+	case t.Codec == AAC && (len(t.AudioConfig) < 2 || len(t.AudioConfig) > 64):
+		return fmt.Errorf("aac track: an AudioSpecificConfig of %d bytes", len(t.AudioConfig))
+	case t.Codec == Opus && t.ChannelCount > 2:
+		return fmt.Errorf("opus track: %d channels cannot be recorded", t.ChannelCount)
+	case t.Codec == LPCM && (t.BitDepth != 16 && t.BitDepth != 24 || t.SampleRate > 0xffff):
+		return fmt.Errorf("lpcm track: %d bits at %d Hz cannot be recorded", t.BitDepth, t.SampleRate)
 	}
 	return nil
 }

@@ -14,18 +14,18 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"recording-agent/capture/media"
 )
 
 // counted draws the number of each picture as 16 blocks, least significant bit
 // left, so that a script can read it.
-func counted() []string {
+func counted() []string { return append([]string{"-vf", counters()}, h264Args...) }
+
+func counters() string {
 	filter := "drawbox=x=0:y=0:w=iw:h=32:color=black:t=fill"
 	for bit := range 16 {
 		filter += fmt.Sprintf(",drawbox=x=%d:y=0:w=32:h=32:color=white:t=fill:enable='mod(floor(n/pow(2,%d)),2)'", 32*bit, bit)
 	}
-	return append([]string{"-vf", filter}, h264Args...)
+	return filter
 }
 
 // watch is run in the page: it waits for the duration, plays, and seeks.
@@ -123,12 +123,15 @@ func inChromium(t *testing.T, file string, seeks []float64) watched {
 func TestPlaysAndSeeksInChromium(t *testing.T) {
 	need(t, "chromium")
 	const seconds = 40
-	for name, audio := range map[string][]string{"aac": aacArgs, "opus": opusArgs} {
+	for name, args := range map[string][2][]string{
+		"h264 aac": {counted(), aacArgs}, "h264 opus": {counted(), opusArgs},
+		"av1 opus": {append([]string{"-vf", counters()}, av1Args...), opusArgs},
+	} {
 		t.Run(name, func(t *testing.T) {
-			c := makeClip(t, fmt.Sprint(seconds), counted(), audio)
+			c := makeClip(t, fmt.Sprint(seconds), args[0], args[1])
 			f := tempFile(t)
 			// The front has the size of a segment of five minutes.
-			if _, err := c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, true), nil).Finish(); err != nil {
+			if _, err := c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, c.tracks[1:]), nil).Finish(); err != nil {
 				t.Fatal(err)
 			}
 			checkWatched(t, f, seconds)
@@ -159,17 +162,30 @@ func checkWatched(t *testing.T, f *os.File, seconds int) {
 	t.Logf("%+v", w)
 }
 
-func TestG711PlaysInChromium(t *testing.T) {
+func TestPCMPlaysInChromium(t *testing.T) {
 	need(t, "chromium")
-	for codec, encoder := range map[media.Codec]string{media.PCMU: "pcm_mulaw", media.PCMA: "pcm_alaw"} {
-		t.Run(string(codec), func(t *testing.T) {
-			c, _ := g711Clip(t, codec, encoder, 40, counted())
+	for encoder, track := range pcms {
+		t.Run(encoder, func(t *testing.T) {
+			c, _ := pcmClip(t, track, encoder, 40, counted())
 			f := tempFile(t)
-			if _, err := c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, true), nil).Finish(); err != nil {
+			if _, err := c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, c.tracks[1:]), nil).Finish(); err != nil {
 				t.Fatal(err)
 			}
 			checkWatched(t, f, 40)
 		})
+	}
+}
+
+// No browser shows MJPEG. It must not stumble over it either: the sound plays.
+func TestMJPEGIsHeardInChromium(t *testing.T) {
+	need(t, "chromium")
+	f := tempFile(t)
+	if _, err := makeClip(t, "10", mjpegArgs, aacArgs).segment(t, f, time.Second, 100000, nil).Finish(); err != nil {
+		t.Fatal(err)
+	}
+	w := inChromium(t, f.Name(), []float64{})
+	if math.Abs(w.Duration-10) > 0.1 || w.Played < 0.5 || w.Sound == 0 {
+		t.Errorf("of 10 s: %+v", w)
 	}
 }
 
@@ -178,7 +194,7 @@ func TestLiveFormPlaysInChromium(t *testing.T) {
 	need(t, "chromium")
 	c := makeClip(t, "8", counted(), aacArgs)
 	f := tempFile(t)
-	c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, true), nil)
+	c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, c.tracks[1:]), nil)
 	w := inChromium(t, f.Name(), []float64{5.02})
 	if w.Played < 0.5 || w.Pictures == 0 || len(w.Seeks) != 1 || w.Seeks[0] != 125 {
 		t.Errorf("the live form: %+v", w)

@@ -53,10 +53,12 @@ func run(t testing.TB, program string, args ...string) string {
 }
 
 var (
-	h264Args = strings.Fields("-c:v libx264 -preset veryfast -g 25 -bf 2 -b:v 1M -pix_fmt yuv420p")
-	h265Args = strings.Fields("-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:min-keyint=25:bframes=2 -tag:v hvc1 -pix_fmt yuv420p")
-	aacArgs  = strings.Fields("-c:a aac -b:a 64k -ac 2")
-	opusArgs = strings.Fields("-c:a libopus -b:a 64k -ac 2 -strict -2")
+	h264Args  = strings.Fields("-c:v libx264 -preset veryfast -g 25 -bf 2 -b:v 1M -pix_fmt yuv420p")
+	h265Args  = strings.Fields("-c:v libx265 -preset ultrafast -x265-params log-level=none:keyint=25:min-keyint=25:bframes=2 -tag:v hvc1 -pix_fmt yuv420p")
+	aacArgs   = strings.Fields("-c:a aac -b:a 64k -ac 2")
+	av1Args   = strings.Fields("-c:v libaom-av1 -cpu-used 8 -usage realtime -g 25 -b:v 500k -pix_fmt yuv420p -movflags empty_moov+delay_moov+default_base_moof+frag_keyframe")
+	mjpegArgs = strings.Fields("-c:v mjpeg -q:v 5 -pix_fmt yuvj420p -strict -1")
+	opusArgs  = strings.Fields("-c:a libopus -b:a 64k -ac 2 -strict -2")
 )
 
 // makeClip encodes seconds of a test picture, with sound if audio is given.
@@ -68,9 +70,10 @@ func makeClip(t testing.TB, seconds string, video, audio []string) *clip {
 	if audio != nil {
 		args = append(args, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration="+seconds)
 	}
+	args = append(args, "-movflags", "empty_moov+default_base_moof+frag_keyframe")
 	args = append(args, video...)
 	args = append(args, audio...)
-	args = append(args, "-movflags", "empty_moov+default_base_moof+frag_keyframe", source)
+	args = append(args, source)
 	run(t, "ffmpeg", args...)
 	return readClip(t, source)
 }
@@ -104,6 +107,10 @@ func clipTrack(t testing.TB, tr *fmp4.InitTrack) media.Track {
 		out.Codec, out.Video = media.H264, media.ParameterSets{SPS: codec.SPS, PPS: codec.PPS}
 	case *codecs.CodecH265:
 		out.Codec, out.Video = media.H265, media.ParameterSets{VPS: codec.VPS, SPS: codec.SPS, PPS: codec.PPS}
+	case *codecs.CodecAV1:
+		out.Codec, out.Video = media.AV1, media.ParameterSets{SequenceHeader: codec.SequenceHeader}
+	case *codecs.CodecMJPEG:
+		out.Codec, out.Video = media.MJPEG, media.ParameterSets{Width: codec.Width, Height: codec.Height}
 	case *codecs.CodecMPEG4Audio:
 		config, err := codec.Config.Marshal()
 		if err != nil {
@@ -139,6 +146,8 @@ func (c *clip) readPackets(t testing.TB, data []byte) {
 		s := media.Sample{Track: p.Stream, DTS: p.DTS + shift, PTS: p.PTS + shift, Units: [][]byte{payload}}
 		if p.Stream == 0 {
 			s.Sync = strings.HasPrefix(p.Flags, "K")
+		}
+		if p.Stream == 0 && c.tracks[0].Codec.HasNALUnits() {
 			var units h264.AVCC
 			if err := units.Unmarshal(payload); err != nil {
 				t.Fatal(err)
@@ -158,11 +167,12 @@ func (c *clip) segment(t testing.TB, f File, partLength time.Duration, reserve i
 		t.Fatal(err)
 	}
 	p, start := NewPart(), int64(-1)
+	p.Reset(c.tracks[0].Codec)
 	flush := func() {
 		if err := w.Append(p); err != nil {
 			t.Fatal(err)
 		}
-		p.Reset()
+		p.Reset(c.tracks[0].Codec)
 		if onPart != nil {
 			onPart(w)
 		}

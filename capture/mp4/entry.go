@@ -1,12 +1,10 @@
 package mp4
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"math/bits"
-	"strings"
 
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/av1"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 
@@ -46,6 +44,13 @@ func videoFormat(t *media.Track) pictureFormat {
 			f.Width, f.Height, f.FrameRate = sps.Width(), sps.Height(), sps.FPS()
 			f.chroma, f.lumaDepth, f.chromaDepth = uint8(sps.ChromaFormatIdc), uint8(sps.BitDepthLumaMinus8), uint8(sps.BitDepthChromaMinus8)
 		}
+	case media.AV1:
+		var h av1.SequenceHeader
+		if h.Unmarshal(t.Video.SequenceHeader) == nil {
+			f.Width, f.Height, f.FrameRate = h.Width(), h.Height(), av1Rate(h.TimingInfo)
+		}
+	case media.MJPEG:
+		f.Width, f.Height = t.Video.Width, t.Video.Height
 	case media.H265:
 		var sps h265.SPS
 		if sps.Unmarshal(t.Video.SPS) == nil {
@@ -70,17 +75,23 @@ func sampleEntry(t *media.Track) ([]byte, error) {
 	return audioEntry(t)
 }
 
-// videoEntry builds avc1 (ISO/IEC 14496-15 section 5.4) or hvc1 (section 8.4):
-// the kinds whose parameter sets stand in the entry alone.
+// videoEntry builds avc1 (ISO/IEC 14496-15 section 5.4) or hvc1 (section 8.4),
+// the kinds whose parameter sets stand in the entry alone, av01 (AV1 Codec ISO
+// Media File Format Binding, section 2.2), or QuickTime's jpeg.
 func videoEntry(t *media.Track) ([]byte, error) {
 	f := videoFormat(t)
 	p := t.Video
-	if !p.Complete(t.Codec) || len(p.SPS) > 0xffff || len(p.PPS) > 0xffff || len(p.VPS) > 0xffff {
+	if !p.Complete(t.Codec) || max(len(p.SPS), len(p.PPS), len(p.VPS), len(p.SequenceHeader)) > 0xffff {
 		return nil, fmt.Errorf("%s parameter sets are incomplete", t.Codec)
 	}
 	kind, config := "avc1", func(w *boxes) error { return avcC(w, p, f) }
-	if t.Codec == media.H265 {
+	switch t.Codec {
+	case media.H265:
 		kind, config = "hvc1", func(w *boxes) error { return hvcC(w, p, f) }
+	case media.AV1:
+		kind, config = "av01", func(w *boxes) error { return av1C(w, p.SequenceHeader) }
+	case media.MJPEG:
+		kind, config = "jpeg", func(*boxes) error { return nil }
 	}
 	w := &boxes{}
 	var err error
@@ -156,119 +167,4 @@ func hvcC(w *boxes, p media.ParameterSets, f pictureFormat) error {
 		}
 	})
 	return nil
-}
-
-// audioEntry builds mp4a (ISO/IEC 14496-14), Opus (its mapping, section 4.3) or
-// the QuickTime entries of G.711, which need no transcoding.
-func audioEntry(t *media.Track) ([]byte, error) {
-	kinds := map[media.Codec]string{media.AAC: "mp4a", media.Opus: "Opus", media.PCMU: "ulaw", media.PCMA: "alaw"}
-	kind, ok := kinds[t.Codec]
-	if !ok {
-		return nil, fmt.Errorf("audio codec %q cannot be recorded", t.Codec)
-	}
-	if t.Codec == media.Opus && t.ChannelCount > 2 {
-		return nil, fmt.Errorf("opus with %d channels cannot be recorded", t.ChannelCount)
-	}
-	rate := t.SampleRate
-	if rate > 0xffff {
-		rate = 0 // told by the decoder's own configuration
-	}
-	w := &boxes{}
-	w.box(kind, func() {
-		w.zero(6)
-		w.u16(1)
-		w.zero(8)
-		w.u16(uint16(t.ChannelCount))
-		w.u16(16)
-		w.zero(4)
-		w.u32(uint32(rate) << 16)
-		switch t.Codec {
-		case media.AAC:
-			esds(w, t.AudioConfig)
-		case media.Opus:
-			w.box("dOps", func() {
-				w.u8(0)
-				w.u8(uint8(t.ChannelCount))
-				w.u16(0) // no pre-skip: the stream is joined in its middle
-				w.u32(uint32(t.SampleRate))
-				w.u16(0)
-				w.u8(0)
-			})
-		}
-	})
-	return w.b, nil
-}
-
-// esds holds the ES_Descriptor of ISO/IEC 14496-1 section 7.2.6.5.
-func esds(w *boxes, config []byte) {
-	config = config[:min(len(config), 64)]
-	n := len(config)
-	w.full("esds", 0, 0, func() {
-		w.raw([]byte{0x03, byte(23 + n), 0, 0, 0})
-		w.raw([]byte{0x04, byte(15 + n), 0x40, 0x15})
-		w.zero(11) // buffer size and bit rates unknown
-		w.raw([]byte{0x05, byte(n)})
-		w.raw(config)
-		w.raw([]byte{0x06, 1, 2})
-	})
-}
-
-// codecString names what a sample entry holds as RFC 6381 wants it; empty when
-// it cannot be told.
-func codecString(entry []byte) string {
-	if len(entry) < boxHeader {
-		return ""
-	}
-	_, kind := kindOf(entry)
-	switch kind {
-	case "avc1":
-		if c := after(entry, "avcC", 4); c != nil {
-			return "avc1." + hex.EncodeToString(c[1:4])
-		}
-	case "hvc1":
-		if c := after(entry, "hvcC", 13); c != nil {
-			return hevcString(c)
-		}
-	case "mp4a":
-		if c := after(entry, "esds", 28); c != nil {
-			object := c[26] >> 3
-			if object == 31 {
-				object = 32 + (c[26]&7<<3 | c[27]>>5)
-			}
-			return fmt.Sprintf("mp4a.40.%d", object)
-		}
-	case "Opus":
-		return "opus"
-	default:
-		return kind
-	}
-	return ""
-}
-
-// after returns the payload of the configuration box inside a sample entry.
-func after(entry []byte, kind string, atLeast int) []byte {
-	i := strings.Index(string(entry), kind)
-	if i < 0 || len(entry)-i-4 < atLeast {
-		return nil
-	}
-	return entry[i+4:]
-}
-
-// hevcString follows ISO/IEC 14496-15 annex E.3.
-func hevcString(c []byte) string {
-	space := []string{"", "A", "B", "C"}[c[1]>>6]
-	tier := "L"
-	if c[1]&0x20 != 0 {
-		tier = "H"
-	}
-	compat := bits.Reverse32(uint32(c[2])<<24 | uint32(c[3])<<16 | uint32(c[4])<<8 | uint32(c[5]))
-	s := fmt.Sprintf("hvc1.%s%d.%X.%s%d", space, c[1]&0x1f, compat, tier, c[12])
-	constraints := c[6:12]
-	for len(constraints) > 0 && constraints[len(constraints)-1] == 0 {
-		constraints = constraints[:len(constraints)-1]
-	}
-	for _, b := range constraints {
-		s += fmt.Sprintf(".%X", b)
-	}
-	return s
 }

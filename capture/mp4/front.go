@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"recording-agent/capture/media"
 )
 
 // The front of a segment, in file order. What is fixed has a fixed place, so that
@@ -28,18 +30,28 @@ const (
 const longHeader = 16
 
 // Reserve is how many bytes to keep free in front of the media for the tables of
-// a segment of the given length. Frame rate 0 means unknown.
-func Reserve(duration time.Duration, frameRate float64, audio bool) int {
+// a segment of the given length. Frame rate 0 means unknown; sound is the audio
+// track, if there is one.
+func Reserve(duration time.Duration, frameRate float64, sound []media.Track) int {
 	if frameRate <= 0 {
 		frameRate = 30
 	}
 	const perSecond = 2*(12+8) + 8 // chunks of both tracks, key frames
 	perVideo, perAudio := 20.0, 0.0
-	if audio {
-		perAudio = 50 * 12
+	for i := range sound {
+		perAudio += 12 * framesPerSecond(&sound[i])
 	}
 	rate := perSecond + 1.25*frameRate*perVideo + perAudio
 	return int(min(rate*(duration.Seconds()+5), maxFront-16<<10)) + 1024
+}
+
+// framesPerSecond is how many samples a track of sound has, or somewhat more.
+func framesPerSecond(t *media.Track) float64 {
+	if t.Codec != media.LPCM {
+		return 50
+	}
+	const packet = 1280 // bytes; what a camera puts into one becomes a sample
+	return max(50, float64(t.SampleRate*t.ChannelCount*t.BitDepth/8)/packet)
 }
 
 var (

@@ -73,6 +73,24 @@ func syntheticClip() *clip {
 	return c
 }
 
+// otherClips are syntheticClip in the formats whose entries have another form.
+func otherClips() map[string]*clip {
+	out := map[string]*clip{}
+	for codec, sets := range map[media.Codec]media.ParameterSets{
+		media.MJPEG: {Width: 640, Height: 360},
+		media.AV1:   {SequenceHeader: []byte{0x08, 0x00, 0x00, 0x00, 0x0c, 0xc4, 0xff, 0x67, 0x36, 0xbe, 0x40, 0x10}},
+	} {
+		c := syntheticClip()
+		c.tracks[0].Codec, c.tracks[0].Video = codec, sets
+		c.tracks[1] = media.Track{Codec: media.LPCM, ClockRate: 48000, SampleRate: 48000, ChannelCount: 1, BitDepth: 16}
+		for i := range c.samples {
+			c.samples[i].Sync = c.samples[i].Sync || codec == media.MJPEG
+		}
+		out[string(codec)] = c
+	}
+	return out
+}
+
 func TestFullDiskKeepsWhatWasWritten(t *testing.T) {
 	c := syntheticClip()
 	whole := &memoryFile{}
@@ -85,6 +103,7 @@ func TestFullDiskKeepsWhatWasWritten(t *testing.T) {
 	}
 	file.room = int64(len(whole.data)) - 100
 	p, failed := NewPart(), 0
+	p.Reset(c.tracks[0].Codec)
 	for i := range c.samples {
 		p.Add(&c.samples[i])
 		if i%10 != 9 {
@@ -95,7 +114,7 @@ func TestFullDiskKeepsWhatWasWritten(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		p.Reset()
+		p.Reset(c.tracks[0].Codec)
 	}
 	if failed == 0 {
 		t.Fatal("the disk was never full")
@@ -121,6 +140,7 @@ func TestAppendCanBeRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := NewPart()
+	p.Reset(c.tracks[0].Codec)
 	for i := range c.samples {
 		p.Add(&c.samples[i])
 	}
@@ -166,8 +186,9 @@ func TestWritingAPartDoesNotAllocatePerSample(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := NewPart()
+	p.Reset(c.tracks[0].Codec)
 	fill := func() {
-		p.Reset()
+		p.Reset(c.tracks[0].Codec)
 		for i := range c.samples {
 			p.Add(&c.samples[i])
 		}

@@ -25,6 +25,7 @@ const (
 type Part struct {
 	tracks  [2]partTrack
 	samples int
+	lengths bool // pictures are made of NAL units, each behind its length
 }
 
 type partTrack struct {
@@ -43,15 +44,12 @@ type partSample struct {
 	sync     bool
 }
 
-// NewPart returns an empty part.
-func NewPart() *Part {
-	p := &Part{}
-	p.Reset()
-	return p
-}
+// NewPart returns a part. It has to be reset before it is used.
+func NewPart() *Part { return &Part{} }
 
-// Reset empties the part and keeps its memory.
-func (p *Part) Reset() {
+// Reset empties the part, for a segment with such video, and keeps its memory.
+func (p *Part) Reset(video media.Codec) {
+	p.lengths = video.HasNALUnits()
 	for i := range p.tracks {
 		p.tracks[i].samples = p.tracks[i].samples[:0]
 		p.tracks[i].data = p.tracks[i].data[:0]
@@ -80,7 +78,7 @@ func (p *Part) Add(s *media.Sample) {
 	p.Until(s.Track, s.DTS)
 	size := 0
 	for _, u := range s.Units {
-		if s.Track == 0 {
+		if s.Track == 0 && p.lengths {
 			t.data = binary.BigEndian.AppendUint32(t.data, uint32(len(u)))
 			size += 4
 		}

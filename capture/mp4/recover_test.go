@@ -176,6 +176,31 @@ func TestRecoverTornFinish(t *testing.T) {
 	}
 }
 
+// What a segment holds makes no difference to recovery.
+func TestRecoverOtherFormats(t *testing.T) {
+	for name, c := range otherClips() {
+		t.Run(name, func(t *testing.T) {
+			file, ends := &memoryFile{}, []int64{}
+			c.segment(t, file, 200*time.Millisecond, 2000, func(w *Writer) { ends = append(ends, w.Size()) })
+			for n, end := range ends {
+				cut := &memoryFile{data: bytes.Clone(file.data[:min(end+7, int64(len(file.data)))])}
+				seen, err := Inspect(cut, int64(len(cut.data)))
+				if err != nil || seen.Frames != int64(5*(n+1)) || seen.Width != 640 || seen.Height != 360 {
+					t.Fatalf("%d parts are inspected as %+v, %v", n+1, seen, err)
+				}
+				r, err := Recover(cut, int64(len(cut.data)))
+				if err != nil || r.Frames != seen.Frames || r.VideoCodec != map[string]string{"mjpeg": "jpeg", "av1": "av01.0.01M.08"}[name] || r.AudioCodec != "twos" {
+					t.Fatalf("%d parts are recovered as %+v, %v", n+1, r, err)
+				}
+				again, err := Inspect(cut, int64(len(cut.data)))
+				if err != nil || !again.Finished || again.Frames != r.Frames {
+					t.Fatalf("what was recovered is inspected as %+v, %v", again, err)
+				}
+			}
+		})
+	}
+}
+
 // apply returns data with p written at offset at.
 func apply(data []byte, at int64, p []byte) []byte {
 	out := bytes.Clone(data)
@@ -203,14 +228,17 @@ func TestHoldsFootage(t *testing.T) {
 }
 
 func FuzzRecover(f *testing.F) {
-	c := syntheticClip()
-	file := &memoryFile{}
-	w := c.segment(f, file, 200*time.Millisecond, 2000, nil)
-	f.Add(bytes.Clone(file.data))
-	if _, err := w.Finish(); err != nil {
-		f.Fatal(err)
+	clips := otherClips()
+	clips["h264"] = syntheticClip()
+	for _, c := range clips {
+		file := &memoryFile{}
+		w := c.segment(f, file, 200*time.Millisecond, 2000, nil)
+		f.Add(bytes.Clone(file.data))
+		if _, err := w.Finish(); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(bytes.Clone(file.data))
 	}
-	f.Add(bytes.Clone(file.data))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file := &memoryFile{data: bytes.Clone(data)}
 		r, err := Recover(file, int64(len(data)))

@@ -2,6 +2,7 @@ package mp4
 
 import (
 	"encoding/json"
+	"fmt"
 	"hash/crc64"
 	"io"
 	"math"
@@ -47,11 +48,14 @@ func TestFinishedSegmentHasTheSourcesPackets(t *testing.T) {
 		{"h264 opus", h264Args, opusArgs, [2]string{"avc1.64001e", "opus"}},
 		{"h265", h265Args, nil, [2]string{"hvc1.1.6.L63.90", ""}},
 		{"h265 aac", h265Args, aacArgs, [2]string{"hvc1.1.6.L63.90", "mp4a.40.2"}},
+		{"av1 opus", av1Args, opusArgs, [2]string{"av01.0.01M.08", "opus"}},
+		{"mjpeg", mjpegArgs, nil, [2]string{"jpeg", ""}},
+		{"mjpeg aac", mjpegArgs, aacArgs, [2]string{"jpeg", "mp4a.40.2"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			need(t, "ffprobe")
 			c := makeClip(t, "6", tc.video, tc.audio)
-			for _, reserve := range []int{Reserve(6*time.Second, 25, true), 64} { // tables in front, tables at the end
+			for _, reserve := range []int{Reserve(6*time.Second, 25, c.tracks[1:]), 64} { // tables in front, tables at the end
 				f := tempFile(t)
 				w := c.segment(t, f, time.Second, reserve, nil)
 				live := packets(t, f.Name())
@@ -79,16 +83,20 @@ func TestFinishedSegmentHasTheSourcesPackets(t *testing.T) {
 }
 
 func TestPicturesDecodeToTheSources(t *testing.T) {
-	c := makeClip(t, "4", h264Args, aacArgs)
-	f := tempFile(t)
-	if _, err := c.segment(t, f, time.Second, 100000, nil).Finish(); err != nil {
-		t.Fatal(err)
-	}
-	decode := func(file string) string {
-		return run(t, "ffmpeg", "-v", "error", "-i", file, "-map", "0:v", "-vf", "setpts=PTS-STARTPTS", "-f", "framemd5", "-")
-	}
-	if decode(f.Name()) != decode(c.source) {
-		t.Error("the decoded pictures, or their times, differ from the source's")
+	for name, video := range map[string][]string{"h264": h264Args, "av1": av1Args, "mjpeg": mjpegArgs} {
+		t.Run(name, func(t *testing.T) {
+			c := makeClip(t, "4", video, aacArgs)
+			f := tempFile(t)
+			if _, err := c.segment(t, f, time.Second, 100000, nil).Finish(); err != nil {
+				t.Fatal(err)
+			}
+			decode := func(file string) string {
+				return run(t, "ffmpeg", "-v", "error", "-i", file, "-map", "0:v", "-vf", "setpts=PTS-STARTPTS", "-f", "framemd5", "-")
+			}
+			if decode(f.Name()) != decode(c.source) {
+				t.Error("the decoded pictures, or their times, differ from the source's")
+			}
+		})
 	}
 }
 
@@ -147,10 +155,18 @@ func probe(t testing.TB, file string) probed {
 	return probed{start, duration, out.Format.Tags}
 }
 
-func TestG711(t *testing.T) {
-	for codec, encoder := range map[media.Codec]string{media.PCMU: "pcm_mulaw", media.PCMA: "pcm_alaw"} {
-		t.Run(string(codec), func(t *testing.T) {
-			c, sound := g711Clip(t, codec, encoder, 3, h264Args)
+// pcms are the kinds of sound that are not compressed, or hardly so.
+var pcms = map[string]media.Track{
+	"pcm_mulaw": {Codec: media.PCMU, ClockRate: 8000, SampleRate: 8000, ChannelCount: 1, BitDepth: 8},
+	"pcm_alaw":  {Codec: media.PCMA, ClockRate: 8000, SampleRate: 8000, ChannelCount: 1, BitDepth: 8},
+	"pcm_s16be": {Codec: media.LPCM, ClockRate: 48000, SampleRate: 48000, ChannelCount: 2, BitDepth: 16},
+	"pcm_s24be": {Codec: media.LPCM, ClockRate: 16000, SampleRate: 16000, ChannelCount: 1, BitDepth: 24},
+}
+
+func TestPCM(t *testing.T) {
+	for encoder, track := range pcms {
+		t.Run(encoder, func(t *testing.T) {
+			c, sound := pcmClip(t, track, encoder, 3, h264Args)
 			f := tempFile(t)
 			r, err := c.segment(t, f, time.Second, 100000, nil).Finish()
 			if err != nil {
@@ -159,7 +175,7 @@ func TestG711(t *testing.T) {
 			checkResult(t, f, r)
 			// The edit list hides what was heard before the first picture; a reader
 			// may leave it out.
-			hidden := int(c.samples[1].PTS * 8000 / int64(c.tracks[0].ClockRate))
+			hidden := int(c.samples[1].PTS*int64(track.ClockRate)/int64(c.tracks[0].ClockRate)) * track.ChannelCount * track.BitDepth / 8
 			back := run(t, "ffmpeg", "-v", "error", "-i", f.Name(), "-map", "0:a", "-c:a", "copy", "-f", "data", "-")
 			if !strings.HasSuffix(string(sound), back) || len(back) < len(sound)-hidden {
 				t.Errorf("sound came back as %d bytes, %d were written and %d lie before the first picture", len(back), len(sound), hidden)
@@ -168,24 +184,28 @@ func TestG711(t *testing.T) {
 	}
 }
 
-// g711Clip is a clip with sound of 20 ms packets; it returns the sound as well.
-func g711Clip(t testing.TB, codec media.Codec, encoder string, seconds int, pictures []string) (*clip, []byte) {
+// pcmClip is a clip with sound of 20 ms packets; it returns the sound as well.
+func pcmClip(t testing.TB, track media.Track, encoder string, seconds int, pictures []string) (*clip, []byte) {
 	t.Helper()
 	c := makeClip(t, strconv.Itoa(seconds), pictures, nil)
-	sound := []byte(run(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=8000:duration="+strconv.Itoa(seconds),
-		"-c:a", encoder, "-f", "data", "-map", "0:a", "-"))
-	c.tracks = append(c.tracks, media.Track{Codec: codec, ClockRate: 8000, SampleRate: 8000, ChannelCount: 1})
+	sound := []byte(run(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i",
+		fmt.Sprintf("sine=frequency=440:sample_rate=%d:duration=%d", track.SampleRate, seconds),
+		"-ac", strconv.Itoa(track.ChannelCount), "-c:a", encoder, "-f", "data", "-map", "0:a", "-"))
+	c.tracks = append(c.tracks, track)
 	video := c.samples
 	c.samples = nil
-	at, first := 0, video[0].DTS
+	at, first, ticks := 0, video[0].DTS, track.ClockRate/50
+	size := ticks * track.ChannelCount * track.BitDepth / 8
 	for _, s := range video {
 		s.DTS, s.PTS = s.DTS-first, s.PTS-first
-		for ; at+160 <= len(sound) && int64(at)*int64(c.tracks[0].ClockRate)/8000 <= s.DTS; at += 160 {
-			c.samples = append(c.samples, media.Sample{Track: 1, DTS: int64(at), PTS: int64(at), Units: [][]byte{sound[at : at+160]}})
+		for ; (at+1)*size <= len(sound) && int64(at*ticks)*int64(c.tracks[0].ClockRate)/int64(track.ClockRate) <= s.DTS; at++ {
+			c.samples = append(c.samples, media.Sample{
+				Track: 1, DTS: int64(at * ticks), PTS: int64(at * ticks), Units: [][]byte{sound[at*size : (at+1)*size]},
+			})
 		}
 		c.samples = append(c.samples, s)
 	}
-	return c, sound[:at]
+	return c, sound[:at*size]
 }
 
 func head(s string) string {

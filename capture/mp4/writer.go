@@ -59,10 +59,10 @@ func NewWriter(f File, info Info, tracks []media.Track, reserve int) (*Writer, e
 
 // nominalDuration is how long a sample lasts as long as nothing is known of it.
 func nominalDuration(t *media.Track) uint32 {
-	switch t.Codec {
-	case media.AAC:
+	switch {
+	case t.Codec == media.AAC:
 		return 1024
-	case media.H264, media.H265:
+	case t.Codec.IsVideo():
 		rate := videoFormat(t).FrameRate
 		if rate == 0 {
 			rate = 25

@@ -2,12 +2,9 @@ package rtsp
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
-	"net"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,18 +12,10 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
-	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmpeg4audio"
 	"github.com/pion/rtp"
 
 	"recording-agent/capture/media"
 )
-
-// outOfReach stands for gortsplib's own read timeout, which compares wall-clock
-// seconds and so ends every session when the host's clock is set forward. Our
-// watchdogs use the monotonic clock instead.
-const outOfReach = time.Duration(math.MaxInt64 / 2)
 
 // maxJump is how far stream time may run away from arrival time.
 const maxJump = 10 * time.Second
@@ -41,11 +30,16 @@ type attempt struct {
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
 
-	began       time.Time // the origin of the monotonic times below
-	played      time.Duration
-	lastPicture atomic.Int64 // when the last picture came, since began
-	packets     atomic.Int64
-	ended       chan error // the first error of a callback
+	began      time.Time // the origin of the monotonic times below
+	played     time.Duration
+	lastVideo  atomic.Int64 // when the last packet of a track came; 0 before the first
+	lastSound  atomic.Int64
+	lastSync   atomic.Int64 // when the last key frame came
+	tornAt     atomic.Int64 // since when pictures are dropped for want of one; 0: they are not
+	packets    atomic.Int64
+	trouble    atomic.Pointer[string]   // what was last wrong with the video
+	unreadable atomic.Pointer[[]string] // tracks of the session description
+	ended      chan error               // the first error of a callback
 
 	mu       sync.Mutex // the sink, and what follows
 	video    *video
@@ -80,77 +74,6 @@ func (s *Session) newAttempt(transport Transport, sink Sink) *attempt {
 	return a
 }
 
-func (a *attempt) newClient(transport Transport) *gortsplib.Client {
-	s := a.session
-	t := gortsplib.TransportUDP
-	if transport == TCP {
-		t = gortsplib.TransportTCP
-	}
-	dialer := &net.Dialer{Timeout: s.opts.DialTimeout}
-	return &gortsplib.Client{
-		Scheme: s.url.Scheme, Host: s.url.Host,
-		Transport:    &t,
-		ReadTimeout:  outOfReach,
-		WriteTimeout: s.opts.RequestTimeout,
-		UserAgent:    "recording-agent",
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			a.conn = &gathering{Conn: c}
-			// A TLS handshake has no deadline in gortsplib and does not heed Close.
-			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
-		},
-		ListenPacket:      s.listenUDP,
-		OnPacketsLost:     func(uint64) {},
-		OnDecodeError:     func(error) {},
-		OnTransportSwitch: func(error) {},
-	}
-}
-
-// udpBuffer holds a key frame of a large camera while the reader is busy. The
-// kernel may grant less: gortsplib's own setting would not put up with that.
-const udpBuffer = 1 << 20
-
-func (s *Session) listenUDP(network, address string) (net.PacketConn, error) {
-	pc, err := s.listenPacket(network, address)
-	if err != nil {
-		return nil, err
-	}
-	if c, ok := pc.(*net.UDPConn); ok {
-		_ = c.SetReadBuffer(s.udpBuffer)
-	}
-	return pc, nil
-}
-
-// portTries is how many pairs of UDP ports are tried.
-const portTries = 50
-
-// setup sets up one track. The UDP ports are chosen here: gortsplib would try for
-// ever, deaf to Close, while the host has no socket to give.
-func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.URL, m *description.Media) error {
-	for try := 1; ; try++ {
-		rtpPort, rtcpPort := 0, 0
-		if transport == UDP {
-			rtpPort = 10000 + 2*rand.IntN((65536-10000)/2)
-			rtcpPort = rtpPort + 1
-		}
-		err := a.request(ctx, func() error {
-			_, err := a.client.Setup(baseURL, m, rtpPort, rtcpPort)
-			return err
-		})
-		if !isListenError(err) || try == portTries || ctx.Err() != nil {
-			return err
-		}
-	}
-}
-
-func isListenError(err error) bool {
-	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "listen"
-}
-
 // play sets up the session. Each request has its own deadline; gortsplib's has
 // been put out of reach.
 func (a *attempt) play(ctx context.Context, transport Transport) error {
@@ -160,25 +83,25 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 		return err
 	})
 	if err != nil {
+		if u := a.unreadable.Load(); u != nil {
+			err = fmt.Errorf("%w; it offers what cannot be read: %s", err, short(strings.Join(*u, ", ")))
+		}
 		return fmt.Errorf("describe: %w", err)
 	}
-	picture, sound, err := choose(desc, a.session.opts.Audio)
+	chosen, err := choose(desc, &a.session.opts)
+	if u := a.unreadable.Load(); u != nil {
+		for _, track := range *u {
+			a.session.tell(leftOut{track: track, why: "it is not described as it should be"})
+		}
+	}
+	for _, l := range chosen.leftOut {
+		a.session.tell(l)
+	}
 	if err != nil {
 		return err
 	}
-	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
-	a.sound = sound
-	for _, src := range []*source{picture, sound} {
-		if src == nil {
-			continue
-		}
-		if err := a.setup(ctx, transport, desc.BaseURL, src.media); err != nil {
-			return fmt.Errorf("set up the %s track: %w", src.track.Codec, err)
-		}
-	}
-	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
-	if sound != nil {
-		a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
+	if err := a.setupTracks(ctx, transport, desc.BaseURL, chosen); err != nil {
+		return err
 	}
 	err = a.request(ctx, func() error {
 		_, err := a.client.Play(nil)
@@ -188,6 +111,39 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 		return fmt.Errorf("play: %w", err)
 	}
 	return nil
+}
+
+// setupTracks sets up what is recorded. Sound that cannot be had is left out.
+func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
+	picture, sound := chosen.video, chosen.sound
+	if err := a.setup(ctx, transport, baseURL, picture.media); err != nil {
+		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
+	}
+	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
+	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(&a.lastVideo, func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
+	if sound == nil {
+		return nil
+	}
+	if err := a.setup(ctx, transport, baseURL, sound.media); err != nil {
+		if !concernsTrackAlone(err) || transport == UDP && a.session.opts.Transport == Auto && udpIsToBlame(err) {
+			return fmt.Errorf("set up the %s track: %w", sound.track.Codec, err)
+		}
+		a.session.tell(leftOut{track: describe(sound.media, sound.forma, ""), why: err.Error()})
+		return nil
+	}
+	a.sound = sound
+	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(&a.lastSound, func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
+	return nil
+}
+
+// concernsTrackAlone says whether the session can go on without a track that could
+// not be set up.
+func concernsTrackAlone(err error) bool {
+	switch classify(err) {
+	case RejectedRequest, LoginRefused, PathNotFound, BadStream:
+		return true
+	}
+	return false
 }
 
 // request carries out one RTSP exchange, and closes the client when it takes too
@@ -209,9 +165,9 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	return err
 }
 
-// guarded runs a packet callback. What it panics or fails with ends this session
-// and nothing else.
-func (a *attempt) guarded(handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
+// guarded runs a track's packet callback, and notes when. What it panics or fails
+// with ends this session and nothing else.
+func (a *attempt) guarded(last *atomic.Int64, handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
 	return func(pkt *rtp.Packet) {
 		defer func() {
 			if p := recover(); p != nil {
@@ -219,6 +175,7 @@ func (a *attempt) guarded(handle func(pkt *rtp.Packet) error) gortsplib.OnPacket
 				a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
 			}
 		}()
+		last.Store(int64(time.Since(a.began)))
 		a.packets.Add(1)
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -235,47 +192,6 @@ func (a *attempt) fail(err error) {
 	}
 }
 
-// watch waits for the session's end.
-func (a *attempt) watch(ctx context.Context, transport Transport) error {
-	gone := make(chan error, 1)
-	go func() { gone <- a.client.Wait() }()
-	defer func() { // the client is closed first: Wait returns then
-		a.client.Close()
-		<-gone
-	}()
-	tick := time.NewTicker(a.session.watchEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-a.ended:
-			return err
-		case err := <-gone:
-			gone <- nil
-			return err
-		case <-tick.C:
-			if err := a.overdue(transport); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// overdue is the watchdog of the video track. Sound does not feed it: it would
-// hide dead video.
-func (a *attempt) overdue(transport Transport) error {
-	o := &a.session.opts
-	up := time.Since(a.began)
-	if transport == UDP && a.packets.Load() == 0 && up-a.played > o.UDPTimeout {
-		return &Failure{Cause: NothingUDP}
-	}
-	if silent := up - max(a.played, time.Duration(a.lastPicture.Load())); silent > o.PictureTimeout {
-		return &Failure{Cause: Stalled, Err: fmt.Errorf("none for %v", silent.Round(time.Second))}
-	}
-	return nil
-}
-
 func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if a.seqKnown && pkt.SequenceNumber != a.lastSeq+1 {
 		a.torn(src, "packets of the video are missing")
@@ -287,8 +203,7 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	}
 	nalus, err := src.decode(pkt)
 	if err != nil {
-		if !errors.Is(err, rtph264.ErrMorePacketsNeeded) && !errors.Is(err, rtph265.ErrMorePacketsNeeded) &&
-			!errors.Is(err, rtph264.ErrNonStartingPacketAndNoPrevious) && !errors.Is(err, rtph265.ErrNonStartingPacketAndNoPrevious) {
+		if !isUnfinished(err) {
 			a.torn(src, "a packet of the video cannot be read: "+err.Error())
 		}
 		return nil
@@ -319,52 +234,14 @@ func (a *attempt) picture(src *source, s *media.Sample) error {
 		return &Failure{Cause: BadStream, Err: fmt.Errorf("its timestamps jumped by %v", jump.Round(time.Second))}
 	}
 	a.zero += (offset - a.zero) / 256 // follows drift, not jumps
-	a.lastPicture.Store(int64(arrival))
+	if s.Sync {
+		a.lastSync.Store(int64(arrival))
+		a.tornAt.Store(0)
+	}
 	if err := a.sink.Write(s); err != nil {
 		return &Failure{Cause: ReceiverRejected, Err: err}
 	}
 	return nil
-}
-
-func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
-	pts, ok := a.client.PacketPTS2(src.media, pkt)
-	if !ok {
-		return nil
-	}
-	frames, err := src.decode(pkt)
-	if err != nil && !errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
-		return nil // a frame of sound is lost; the pictures go on
-	}
-	pts = a.soundTime(pts, src.track.ClockRate)
-	for _, frame := range frames {
-		at := max(pts, a.soundDTS)
-		pts = at + src.frameTicks(frame)
-		a.soundDTS = at + 1
-		if !a.started {
-			continue
-		}
-		s := &media.Sample{Track: 1, DTS: at, PTS: at, Units: [][]byte{frame}}
-		s.Wall = a.video.clock.base.Add(media.Duration(at, src.track.ClockRate))
-		if err := a.sink.Write(s); err != nil {
-			return &Failure{Cause: ReceiverRejected, Err: err}
-		}
-	}
-	return nil
-}
-
-// soundTime lays a timestamp of the sound on the time line of the pictures. A
-// jump does not end the session, as that of a picture does: the sound goes on
-// where the pictures are.
-func (a *attempt) soundTime(pts int64, rate int) int64 {
-	at := pts + a.soundLag
-	if a.started {
-		off := time.Since(a.began) - a.zero - media.Duration(at, rate)
-		if off.Abs() > maxJump {
-			a.soundLag += media.Ticks(off, rate)
-			at = pts + a.soundLag
-		}
-	}
-	return max(at, a.soundDTS)
 }
 
 // torn drops the access unit that is being put together: what is left of it must
@@ -373,7 +250,9 @@ func (a *attempt) torn(src *source, cause string) {
 	if decode, err := src.decoder(); err == nil { // it could be made before
 		src.decode = decode
 	}
+	a.trouble.Store(&cause)
 	if a.video.damaged() {
+		a.tornAt.Store(int64(time.Since(a.began)))
 		a.sink.Damaged(cause)
 	}
 }

@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -29,9 +30,15 @@ const (
 	LoginRefused     Cause = "the camera refuses the login"
 	PathNotFound     Cause = "the camera has no stream under this path"
 	NotRTSP          Cause = "what answers does not speak RTSP"
+	NotTLS           Cause = "what answers does not speak TLS"
+	NoCipher         Cause = "the camera and this host find no common encryption"
 	Untrusted        Cause = "the camera's certificate is not trusted"
-	NoVideo          Cause = "the stream has no H.264 or H.265 video"
+	PlainUDP         Cause = "the camera does not encrypt what it sends over UDP"
+	NoVideo          Cause = "the stream has no video that can be recorded"
+	NoSuchVideo      Cause = "the stream has no such video stream as is configured"
 	Stalled          Cause = "the camera stopped sending pictures"
+	NoKeyFrame       Cause = "the camera sends pictures, but no key frame"
+	SoundStalled     Cause = "the camera stopped sending sound"
 	Closed           Cause = "the camera closed the connection"
 	BadStream        Cause = "the stream cannot be read"
 	RejectedRequest  Cause = "the camera rejects the request"
@@ -47,9 +54,15 @@ var remedies = map[Cause]string{
 	LoginRefused:    "check user and password in camera.url; many cameras lock an account for some minutes after wrong tries",
 	PathNotFound:    "check the path in camera.url against the camera's manual",
 	NotRTSP:         "check the port in camera.url: this may be the camera's web page",
-	Untrusted:       "install a certificate that this host trusts on the camera, or use rtsp:// inside a trusted network",
-	NoVideo:         "switch the camera's stream to H.264 or H.265",
+	NotTLS:          "check the port in camera.url (usually 322 for rtsps://), or write rtsp:// inside a trusted network",
+	NoCipher:        "a firmware update may help: TLS 1.2 is the least; or write rtsp:// inside a trusted network",
+	Untrusted:       "install a certificate that this host trusts on the camera, or write its fingerprint or ca_file",
+	PlainUDP:        `set transport = "tcp"`,
+	NoVideo:         "switch the camera's stream to H.264, H.265, AV1 or MJPEG",
+	NoSuchVideo:     "write the number or the name of one that it offers as camera.video, or leave that out for the first",
 	Stalled:         "if it goes on, restart the camera and look at its load and network",
+	NoKeyFrame:      "lower the key frame interval (GOP) in the camera and switch smart codecs off, or raise keyframe_timeout",
+	SoundStalled:    "if it goes on, look at the camera's microphone settings, or write audio = false",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
 	RejectedRequest: "check the camera's limit of simultaneous streams",
 	NothingUDP:      `set transport = "tcp", or open the firewall for UDP`,
@@ -71,7 +84,13 @@ func (f *Failure) Error() string {
 func (f *Failure) Unwrap() error { return f.Err }
 
 // Explain returns what to tell the operator, and what to do about it.
-func (f *Failure) Explain() (cause, remedy string) { return f.Error(), remedies[f.Cause] }
+func (f *Failure) Explain() (cause, remedy string) {
+	var d *distrust
+	if errors.As(f.Err, &d) {
+		return f.Error(), d.remedy()
+	}
+	return f.Error(), remedies[f.Cause]
+}
 
 // Gap is the kind of gap that the end of the session leaves, in the words of the
 // ledger (spool.Cause).
@@ -127,7 +146,13 @@ func secretsOf(u *url.URL) []string {
 func classify(err error) Cause {
 	var dns *net.DNSError
 	var status liberrors.ErrClientBadStatusCode
+	var plain tls.RecordHeaderError
+	var untrusted *distrust
 	switch {
+	case errors.As(err, &untrusted):
+		return Untrusted
+	case errors.As(err, &plain):
+		return NotTLS
 	case errors.Is(err, errHTTP):
 		return NotRTSP
 	case errors.As(err, &dns):
@@ -144,18 +169,14 @@ func classify(err error) Cause {
 		return TimedOut
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return Closed
-	case isCertificateError(err):
-		return Untrusted
+	case strings.Contains(err.Error(), "tls: "): // most of that package's errors have no type
+		return NoCipher
 	}
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
 		return TimedOut
 	}
 	return BadStream
-}
-
-func isCertificateError(err error) bool {
-	return strings.Contains(err.Error(), "x509:") || strings.Contains(err.Error(), "tls:")
 }
 
 func classifyStatus(code base.StatusCode) Cause {

@@ -3,7 +3,10 @@ package rtsp
 import (
 	"bytes"
 	"errors"
+	"image"
+	"image/jpeg"
 	"io"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -27,6 +30,12 @@ type unit struct {
 // delimiters and parameter sets in them.
 func clip(t testing.TB, codec media.Codec) []unit {
 	t.Helper()
+	switch codec {
+	case media.AV1:
+		return av1Clip()
+	case media.MJPEG:
+		return jpegClip(t)
+	}
 	name := map[media.Codec]string{media.H264: "h264-aac.ts", media.H265: "h265.ts"}[codec]
 	data, err := os.ReadFile(filepath.Join("..", "..", "agent", "demo", "clips", name))
 	if err != nil {
@@ -62,19 +71,58 @@ func clip(t testing.TB, codec media.Codec) []unit {
 	return out
 }
 
+// av1Clip is made of the OBUs that matter, in the order of a real stream: a key
+// frame every 25. What is in their tiles means nothing.
+func av1Clip() []unit {
+	header := []byte{obuSequenceHeader << 3, 0x00, 0x00, 0x00, 0x0c, 0xc4, 0xff, 0x67, 0x36, 0xbe, 0x40, 0x10} // 640×360
+	var out []unit
+	for n := range int64(60) {
+		u := unit{pts: n * 3600, dts: n * 3600, nalus: [][]byte{{obuTemporalDelimiter << 3}}}
+		kind := byte(0x30) // an inter frame that is shown
+		if n%25 == 0 {
+			u.nalus, kind = append(u.nalus, header), 0x10
+		}
+		u.nalus = append(u.nalus, append([]byte{obuFrame << 3, kind}, bytes.Repeat([]byte{byte(n)}, 3000)...))
+		out = append(out, u)
+	}
+	return out
+}
+
+// jpegClip is noise of 96×64 pixels.
+func jpegClip(t testing.TB) []unit {
+	random := rand.New(rand.NewPCG(1, 2))
+	var out []unit
+	for n := range int64(60) {
+		img := image.NewYCbCr(image.Rect(0, 0, 96, 64), image.YCbCrSubsampleRatio420)
+		for i := range img.Y {
+			img.Y[i] = byte(random.Uint32())
+		}
+		var file bytes.Buffer
+		if err := jpeg.Encode(&file, img, nil); err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, unit{pts: n * 3600, dts: n * 3600, nalus: [][]byte{file.Bytes()}})
+	}
+	return out
+}
+
 // plainFormat is a format whose parameter sets are not announced.
 func plainFormat(codec media.Codec) format.Format {
-	if codec == media.H264 {
+	switch codec {
+	case media.H264:
 		return &format.H264{PayloadTyp: 96, PacketizationMode: 1}
+	case media.AV1:
+		return &format.AV1{PayloadTyp: 96}
+	case media.MJPEG:
+		return &format.MJPEG{}
 	}
 	return &format.H265{PayloadTyp: 96}
 }
 
 func sdpOf(codec media.Codec) string {
-	if codec == media.H264 {
-		return rtsptest.SDPH264
-	}
-	return rtsptest.SDPH265
+	return map[media.Codec]string{
+		media.H264: rtsptest.SDPH264, media.H265: rtsptest.SDPH265, media.AV1: rtsptest.SDPAV1, media.MJPEG: rtsptest.SDPMJPEG,
+	}[codec]
 }
 
 // packetizer makes RTP packets of access units, numbered without a gap.
@@ -94,6 +142,12 @@ func newPacketizer(t testing.TB, codec media.Codec) *packetizer {
 	case *format.H265:
 		e, failed := f.CreateEncoder()
 		p.encode, err = e.Encode, failed
+	case *format.AV1:
+		e, failed := f.CreateEncoder()
+		p.encode, err = e.Encode, failed
+	case *format.MJPEG:
+		e, failed := f.CreateEncoder()
+		p.encode, err = func(files [][]byte) ([]*rtp.Packet, error) { return e.Encode(files[0]) }, failed
 	}
 	if err != nil {
 		t.Fatal(err)

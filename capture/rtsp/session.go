@@ -2,8 +2,9 @@
 // samples. Packets enter, access units with times leave. It is the only package
 // that knows gortsplib.
 //
-// RTSP is RFC 2326, the payload formats are RFC 6184 (H.264), 7798 (H.265), 3640
-// (AAC), 7587 (Opus) and 3551 (G.711).
+// RTSP is RFC 2326, the payload formats are RFC 6184 (H.264), 7798 (H.265), 2435
+// (MJPEG), 3640 (AAC), 7587 (Opus), 3551 (G.711), 3190 (LPCM) and the RTP Payload
+// Format For AV1.
 package rtsp
 
 import (
@@ -37,14 +38,31 @@ type Options struct {
 	URL       string // rtsp:// or rtsps://, may hold user info
 	Transport Transport
 	Audio     bool
+	Video     string // number among the video streams, from 1, or name; empty: the first that can be recorded
 	Log       zerolog.Logger
 	Now       func() time.Time
 
-	DialTimeout    time.Duration // of the TCP connection; 10 s
-	RequestTimeout time.Duration // of each RTSP request; 10 s
-	PictureTimeout time.Duration // without a picture the session ends; 10 s
-	UDPTimeout     time.Duration // without any packet auto falls back to TCP; 3 s
+	// For rtsps://, without either the system's authorities are asked.
+	CAFile      string // PEM file of authorities to trust besides the system's
+	Fingerprint []byte // SHA-256 of the one certificate to trust, whoever signed it
+
+	KeepAlive       KeepAlive     // empty: KeepAliveAuto
+	DialTimeout     time.Duration // of the TCP connection; 10 s
+	RequestTimeout  time.Duration // of each RTSP request; 10 s
+	StallTimeout    time.Duration // without a packet of a track the session ends; 10 s
+	KeyframeTimeout time.Duration // without a key frame the session ends, see patience; 30 s
+	UDPTimeout      time.Duration // without any packet auto falls back to TCP; 3 s
 }
+
+// KeepAlive is the request that tells a camera that somebody is still there.
+type KeepAlive string
+
+// The requests.
+const (
+	KeepAliveAuto         KeepAlive = "auto" // GET_PARAMETER where the camera offers it, else OPTIONS
+	KeepAliveOptions      KeepAlive = "options"
+	KeepAliveGetParameter KeepAlive = "get_parameter"
+)
 
 // Sink takes what a session delivers. Its methods are never called concurrently.
 type Sink interface {
@@ -64,6 +82,9 @@ type Session struct {
 	url     *base.URL
 	secrets []string
 	useTCP  atomic.Bool // auto has found that UDP does not work
+	told    map[leftOut]bool
+	key     patience // with a camera that sends no key frame
+	sound   patience // with sound that stops
 
 	udpBuffer    int           // bytes to ask of the kernel
 	watchEvery   time.Duration // how often the watchdog looks
@@ -83,10 +104,12 @@ func NewSession(o Options) (*Session, error) {
 	}
 	def(&o.DialTimeout, 10*time.Second)
 	def(&o.RequestTimeout, 10*time.Second)
-	def(&o.PictureTimeout, 10*time.Second)
+	def(&o.StallTimeout, 10*time.Second)
+	def(&o.KeyframeTimeout, 30*time.Second)
 	def(&o.UDPTimeout, 3*time.Second)
 	return &Session{
-		opts: o, url: u, secrets: secretsOf((*url.URL)(u)),
+		opts: o, url: u, secrets: secretsOf((*url.URL)(u)), told: map[leftOut]bool{},
+		key: patience{o.KeyframeTimeout}, sound: patience{o.StallTimeout},
 		udpBuffer: udpBuffer, watchEvery: time.Second, listenPacket: net.ListenPacket,
 	}, nil
 }
@@ -124,7 +147,7 @@ func (s *Session) firstTransport() Transport {
 // udpIsToBlame says whether TCP may do better.
 func udpIsToBlame(err error) bool {
 	var f *Failure
-	if errors.As(err, &f) && f.Cause == NothingUDP {
+	if errors.As(err, &f) && (f.Cause == NothingUDP || f.Cause == PlainUDP) {
 		return true
 	}
 	if isListenError(err) {
@@ -143,6 +166,17 @@ func udpIsToBlame(err error) bool {
 		}
 	}
 	return false
+}
+
+// tell logs a track that is not recorded: once, not with every reconnect.
+func (s *Session) tell(l leftOut) {
+	const most = 100 // the texts come from the camera
+	if s.told[l] || len(s.told) >= most {
+		return
+	}
+	s.told[l] = true
+	why := redacted{errors.New(short(l.why)), s.secrets}.Error()
+	s.opts.Log.Info().Str("track", redacted{errors.New(l.track), s.secrets}.Error()).Str("why", why).Msg("a track of the camera is not recorded")
 }
 
 // explain makes a Failure of any error, without the URL's user info.

@@ -1,8 +1,10 @@
 package rtsp
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"image/jpeg"
 	"net"
 	"strings"
 	"sync"
@@ -116,6 +118,10 @@ func TestGStreamerCameras(t *testing.T) {
 		{"h264 with b-frames and aac", rtsptest.H264BFrames + rtsptest.AACLive, TCP, media.H264, media.AAC},
 		{"h265 and opus over udp", rtsptest.H265Live + rtsptest.OpusLive, UDP, media.H265, media.Opus},
 		{"h264 and g711 u-law", rtsptest.H264Live + rtsptest.PCMULive, TCP, media.H264, media.PCMU},
+		{"mjpeg over tcp", rtsptest.MJPEGLive, TCP, media.MJPEG, ""},
+		{"mjpeg over udp and aac", rtsptest.MJPEGLive + rtsptest.AACLive, UDP, media.MJPEG, media.AAC},
+		{"h264 and 16 bit", rtsptest.H264Live + rtsptest.L16Live, TCP, media.H264, media.LPCM},
+		{"h264 and 24 bit over udp", rtsptest.H264Live + rtsptest.L24Live, UDP, media.H264, media.LPCM},
 		{"h264 and g711 a-law, auto", rtsptest.H264Live + rtsptest.PCMALive, Auto, media.H264, media.PCMA},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -128,6 +134,9 @@ func TestGStreamerCameras(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.check(t, tc.video, tc.audio)
+			if tc.video == media.MJPEG {
+				c.checkJPEG(t, 640, 360)
+			}
 			if strings.Contains(tc.name, "b-frames") {
 				reordered := false
 				for _, s := range c.samples {
@@ -138,6 +147,20 @@ func TestGStreamerCameras(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkJPEG decodes each picture.
+func (c *collector) checkJPEG(t *testing.T, width, height int) {
+	t.Helper()
+	for _, s := range c.samples {
+		if s.Track != 0 {
+			continue
+		}
+		img, err := jpeg.Decode(bytes.NewReader(s.Units[0]))
+		if err != nil || img.Bounds().Dx() != width || img.Bounds().Dy() != height || !s.Sync {
+			t.Fatalf("a picture that is no key frame (%v) or no JPEG of %d×%d: %v", s.Sync, width, height, err)
+		}
 	}
 }
 

@@ -1,10 +1,14 @@
 package rtsp
 
 import (
-	"fmt"
+	"errors"
 
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpav1"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph264"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtph265"
+	"github.com/bluenviron/gortsplib/v4/pkg/format/rtpmjpeg"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/opus"
 	"github.com/pion/rtp"
 
@@ -28,42 +32,6 @@ type source struct {
 
 type decode func(pkt *rtp.Packet) ([][]byte, error)
 
-// choose picks the first video track that can be recorded, and the first audio
-// track if wanted. What else the camera offers is not even set up.
-func choose(desc *description.Session, audio bool) (video, sound *source, err error) {
-	for _, m := range desc.Medias {
-		if m.IsBackChannel {
-			continue
-		}
-		for _, f := range m.Formats {
-			s, err := newSource(m, f)
-			if err != nil || s == nil {
-				continue // a track that cannot be read must not keep the others from being recorded
-			}
-			switch {
-			case s.track.Codec.IsVideo() && video == nil:
-				video = s
-			case !s.track.Codec.IsVideo() && sound == nil && audio && s.track.Validate() == nil:
-				sound = s
-			}
-		}
-	}
-	if video == nil {
-		return nil, nil, &Failure{Cause: NoVideo, Err: fmt.Errorf("it offers: %v", offered(desc))}
-	}
-	return video, sound, nil
-}
-
-func offered(desc *description.Session) []string {
-	var out []string
-	for _, m := range desc.Medias {
-		for _, f := range m.Formats {
-			out = append(out, f.Codec())
-		}
-	}
-	return out
-}
-
 // newSource returns nil for formats that are not recorded.
 func newSource(m *description.Media, f format.Format) (*source, error) {
 	s := &source{media: m, forma: f, track: media.Track{ClockRate: f.ClockRate()}}
@@ -74,8 +42,22 @@ func newSource(m *description.Media, f format.Format) (*source, error) {
 	case *format.H265:
 		s.track.Codec, s.track.Video = media.H265, media.ParameterSets{VPS: f.VPS, SPS: f.SPS, PPS: f.PPS}
 		s.decoder = func() (decode, error) { return decoderOf(f.CreateDecoder()) }
+	case *format.AV1:
+		s.track.Codec = media.AV1
+		s.decoder = func() (decode, error) { return decoderOf(f.CreateDecoder()) }
+	case *format.MJPEG:
+		s.track.Codec = media.MJPEG
+		s.decoder = func() (decode, error) {
+			d, err := f.CreateDecoder()
+			if err != nil {
+				return nil, err
+			}
+			return oneFrame(d.Decode), nil
+		}
 	case *format.MPEG4Audio:
 		return s, s.aac(f)
+	case *format.LPCM:
+		return s, s.lpcm(f)
 	case *format.Opus:
 		d, err := f.CreateDecoder()
 		if err != nil {
@@ -133,6 +115,34 @@ func (s *source) aac(f *format.MPEG4Audio) error {
 	s.decode = d.Decode
 	s.frameTicks = func([]byte) int64 { return aacFrame }
 	return nil
+}
+
+func (s *source) lpcm(f *format.LPCM) error {
+	s.track.Codec, s.track.BitDepth = media.LPCM, f.BitDepth
+	s.track.ChannelCount, s.track.SampleRate = f.ChannelCount, f.SampleRate
+	d, err := f.CreateDecoder()
+	if err != nil {
+		return err
+	}
+	s.decode = oneFrame(d.Decode)
+	s.frameTicks = func(frame []byte) int64 { return int64(len(frame) / max(1, f.ChannelCount*f.BitDepth/8)) }
+	return nil
+}
+
+// isUnfinished says whether an error of a decoder is none: its access unit has
+// not arrived whole, or is one whose beginning was not seen.
+func isUnfinished(err error) bool {
+	for _, target := range []error{
+		rtph264.ErrMorePacketsNeeded, rtph264.ErrNonStartingPacketAndNoPrevious,
+		rtph265.ErrMorePacketsNeeded, rtph265.ErrNonStartingPacketAndNoPrevious,
+		rtpav1.ErrMorePacketsNeeded, rtpav1.ErrNonStartingPacketAndNoPrevious,
+		rtpmjpeg.ErrMorePacketsNeeded, rtpmjpeg.ErrNonStartingPacketAndNoPrevious,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
 }
 
 func oneFrame(decode func(*rtp.Packet) ([]byte, error)) func(*rtp.Packet) ([][]byte, error) {

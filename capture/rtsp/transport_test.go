@@ -96,7 +96,7 @@ func TestSlowSetUpIsNotSilence(t *testing.T) {
 			}
 			address := rtsptest.Scripted(t, rtsptest.Script{SDP: rtsptest.SDP(sdpOf(media.H264)), Answer: slow})
 			o := options(t, "rtsp://"+address+"/cam")
-			o.Transport, o.UDPTimeout, o.PictureTimeout = transport, 300*time.Millisecond, 300*time.Millisecond
+			o.Transport, o.UDPTimeout, o.StallTimeout = transport, 300*time.Millisecond, 300*time.Millisecond
 			want := map[Transport]Cause{TCP: Stalled, UDP: NothingUDP}[transport]
 			wantFailure(t, runAttentive(t, o, &collector{enough: 1}), want)
 			if waited := time.Since(time.Unix(0, answered.Load())); waited < 300*time.Millisecond {

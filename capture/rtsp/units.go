@@ -9,10 +9,10 @@ import (
 
 // accessUnit is one access unit, taken apart.
 type accessUnit struct {
-	units   [][]byte // without delimiters, filler and parameter sets
+	units   [][]byte // as media.Sample wants them
 	sets    media.ParameterSets
 	picture bool // it has a coded slice
-	first   bool // it has the slice that a picture begins with
+	first   bool // it has what a picture begins with
 	key     bool // it is an intra picture from which decoding can start
 }
 
@@ -20,18 +20,23 @@ type accessUnit struct {
 // network does not count.
 func (au *accessUnit) sync() bool { return au.key && au.first }
 
-// takeApart sorts the NAL units of an access unit (ITU-T H.264 table 7-1, H.265
-// table 7-1). They come from outside: an empty one is dropped.
+// takeApart sorts the units of an access unit (ITU-T H.264 table 7-1, H.265 table
+// 7-1). They come from outside: an empty one is dropped.
 func takeApart(codec media.Codec, nalus [][]byte) accessUnit {
 	au := accessUnit{units: make([][]byte, 0, len(nalus))}
 	for _, n := range nalus {
 		if len(n) == 0 {
 			continue
 		}
-		if codec == media.H264 {
+		switch codec {
+		case media.H264:
 			au.addH264(n)
-		} else {
+		case media.H265:
 			au.addH265(n)
+		case media.AV1:
+			au.addAV1(n)
+		case media.MJPEG:
+			au.addJPEG(n)
 		}
 	}
 	return au
@@ -112,6 +117,12 @@ func merge(old, newer media.ParameterSets) (media.ParameterSets, bool) {
 	}
 	if newer.PPS != nil {
 		out.PPS = newer.PPS
+	}
+	if newer.SequenceHeader != nil {
+		out.SequenceHeader = newer.SequenceHeader
+	}
+	if newer.Width != 0 {
+		out.Width, out.Height = newer.Width, newer.Height
 	}
 	return out, !out.Equal(old)
 }

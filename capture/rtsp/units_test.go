@@ -18,8 +18,13 @@ import (
 
 // kinds of NAL units that belong into the container's sample entry or nowhere.
 func belongsOutside(codec media.Codec, n []byte) bool {
-	if codec == media.H264 {
+	switch codec {
+	case media.H264:
 		return slices.Contains([]byte{7, 8, 9, 10, 11, 12}, n[0]&0x1f) // SPS, PPS, AUD, ends, filler
+	case media.AV1:
+		return slices.Contains([]byte{obuTemporalDelimiter, obuTileList, obuPadding}, n[0]>>3&0xf) || n[0]&2 == 0 // without a size
+	case media.MJPEG:
+		return false
 	}
 	return slices.Contains([]byte{32, 33, 34, 35, 36, 37, 38}, n[0]>>1&0x3f)
 }
@@ -246,20 +251,33 @@ func (c *checker) units(t *testing.T, s *media.Sample) {
 		if belongsOutside(c.codec, n) && !isPPS(c.codec, n) { // a second PPS has no other place
 			t.Fatalf("unit %x does not belong into a sample", n[:1])
 		}
-		picture = picture || c.codec == media.H264 && n[0]&0x1f <= 5 || c.codec == media.H265 && n[0]>>1&0x3f < 32
+		switch kind := n[0] >> 3 & 0xf; c.codec {
+		case media.H264:
+			picture = picture || n[0]&0x1f <= 5
+		case media.H265:
+			picture = picture || n[0]>>1&0x3f < 32
+		case media.AV1:
+			picture = picture || kind == obuFrame || kind == obuFrameHeader
+		case media.MJPEG:
+			picture = picture || bytes.HasPrefix(n, []byte{0xff, 0xd8})
+		}
 	}
 	if !picture {
 		t.Fatal("a sample without a picture")
 	}
 }
 
+var videoCodecs = []media.Codec{media.H264, media.H265, media.AV1, media.MJPEG}
+
 func FuzzUnits(f *testing.F) {
-	for _, codec := range []media.Codec{media.H264, media.H265} {
-		is265 := codec == media.H265
-		f.Add(is265, fuzzSeed(f, codec, true, 0))
-		f.Add(is265, fuzzSeed(f, codec, false, 0))
-		f.Add(is265, fuzzSeed(f, codec, false, 2))
-		f.Add(is265, fuzzSeed(f, codec, false, 8))
+	for kind, codec := range videoCodecs {
+		f.Add(uint8(kind), fuzzSeed(f, codec, true, 0))
+		f.Add(uint8(kind), fuzzSeed(f, codec, false, 0))
+		f.Add(uint8(kind), fuzzSeed(f, codec, false, 2))
+		f.Add(uint8(kind), fuzzSeed(f, codec, false, 8))
+		if !codec.HasNALUnits() {
+			continue
+		}
 		var same []byte // pictures that are all shown at once, without a gap
 		for _, nalu := range clip(f, codec)[0].nalus {
 			same = appendFuzzPacket(same, 4, nalu[:min(60, len(nalu))])
@@ -267,13 +285,10 @@ func FuzzUnits(f *testing.F) {
 		for n := range byte(5) {
 			same = appendFuzzPacket(same, 5, slice(codec, n%2 == 0, true, n))
 		}
-		f.Add(is265, same)
+		f.Add(uint8(kind), same)
 	}
-	f.Fuzz(func(t *testing.T, is265 bool, data []byte) {
-		codec := media.H264
-		if is265 {
-			codec = media.H265
-		}
+	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
+		codec := videoCodecs[int(kind)%len(videoCodecs)]
 		forma := plainFormat(codec)
 		src, err := newSource(&description.Media{}, forma)
 		if err != nil {
@@ -308,8 +323,11 @@ func FuzzUnits(f *testing.F) {
 
 // Seeds that nothing comes of would test nothing.
 func TestFuzzSeedsMakeSamples(t *testing.T) {
-	for _, codec := range []media.Codec{media.H264, media.H265} {
+	for _, codec := range videoCodecs {
 		for _, wire := range []bool{true, false} {
+			if !wire && !codec.HasNALUnits() {
+				continue // a unit is no payload
+			}
 			src, err := newSource(&description.Media{}, plainFormat(codec))
 			if err != nil {
 				t.Fatal(err)

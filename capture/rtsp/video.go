@@ -1,7 +1,6 @@
 package rtsp
 
 import (
-	"bytes"
 	"time"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
@@ -15,15 +14,19 @@ type extractor interface {
 	Extract(au [][]byte, pts int64) (int64, error)
 }
 
+// newExtractor returns nil for what is decoded in the order in which it is shown.
 func newExtractor(codec media.Codec) extractor {
-	if codec == media.H264 {
+	switch codec {
+	case media.H264:
 		d := &h264.DTSExtractor{}
 		d.Initialize()
 		return d
+	case media.H265:
+		d := &h265.DTSExtractor{}
+		d.Initialize()
+		return d
 	}
-	d := &h265.DTSExtractor{}
-	d.Initialize()
-	return d
+	return nil
 }
 
 // video turns access units into samples. It begins, and goes on after damage,
@@ -92,7 +95,7 @@ func (v *video) sync(s *media.Sample) bool {
 		return false
 	}
 	if changed {
-		sets = media.ParameterSets{VPS: bytes.Clone(sets.VPS), SPS: bytes.Clone(sets.SPS), PPS: bytes.Clone(sets.PPS)}
+		sets = sets.Clone()
 		v.sets = sets
 	}
 	if changed || !v.started || v.skip {

@@ -91,7 +91,7 @@ func (rec *recording) parts(t testing.TB, n int) {
 	t.Helper()
 	p := mp4.NewPart()
 	for part := range n {
-		p.Reset()
+		p.Reset(media.H264)
 		for i := range 25 {
 			at := int64(part*25+i) * 3600
 			p.Add(&media.Sample{DTS: at, PTS: at, Sync: i == 0, Units: [][]byte{make([]byte, 100)}})

@@ -1,13 +1,13 @@
-"""GStreamer's RTSP server on loopback: gst_server.py LAUNCH [USER PASSWORD basic|digest] [tcp|udp]"""
+"""GStreamer's RTSP server on loopback: gst_server.py LAUNCH [USER PASSWORD basic|digest] [tcp|udp] [CERTIFICATE_AND_KEY]"""
 import sys
 import gi
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtsp, GstRtspServer
+from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer
 
 Gst.init(None)
-launch, user, password, method, transport = sys.argv[1:6]
+launch, user, password, method, transport, certificate = sys.argv[1:7]
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
 server.set_service("0")
@@ -18,11 +18,15 @@ if transport == "tcp":
     factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
 elif transport == "udp":
     factory.set_protocols(GstRtsp.RTSPLowerTrans.UDP)
-if user:
+if user or certificate:
     auth = GstRtspServer.RTSPAuth()
     token = GstRtspServer.RTSPToken()
     token.set_string("media.factory.role", "user")
-    if method == "digest":
+    if certificate:
+        auth.set_tls_certificate(Gio.TlsCertificate.new_from_file(certificate))
+    if not user:
+        auth.set_default_token(token)
+    elif method == "digest":
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
         auth.add_digest(user, password, token)
     else:

@@ -4,6 +4,7 @@
 package rtsptest
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -28,7 +29,14 @@ type Hub struct {
 }
 
 // NewHub starts a hub on a free port.
-func NewHub() (*Hub, error) {
+func NewHub() (*Hub, error) { return newHub(nil) }
+
+// NewSecureHub starts a hub that speaks RTSP over TLS.
+func NewSecureHub(c tls.Certificate) (*Hub, error) {
+	return newHub(&tls.Config{Certificates: []tls.Certificate{c}})
+}
+
+func newHub(secure *tls.Config) (*Hub, error) {
 	h := &Hub{streams: map[string]*gortsplib.ServerStream{}, arrived: map[string]chan struct{}{}}
 	for range 100 {
 		h.port = 20000 + 4*rand.IntN(8000)
@@ -38,6 +46,7 @@ func NewHub() (*Hub, error) {
 			UDPRTPAddress:  fmt.Sprintf("127.0.0.1:%d", h.port+2),
 			UDPRTCPAddress: fmt.Sprintf("127.0.0.1:%d", h.port+3),
 			WriteQueueSize: 2048,
+			TLSConfig:      secure,
 		}
 		if err := h.server.Start(); err == nil {
 			return h, nil
@@ -58,7 +67,13 @@ func (h *Hub) Close() {
 }
 
 // URL is where a path of the hub can be read, or published to.
-func (h *Hub) URL(path string) string { return fmt.Sprintf("rtsp://127.0.0.1:%d/%s", h.port, path) }
+func (h *Hub) URL(path string) string {
+	scheme := "rtsp"
+	if h.server.TLSConfig != nil {
+		scheme = "rtsps"
+	}
+	return fmt.Sprintf("%s://127.0.0.1:%d/%s", scheme, h.port, path)
+}
 
 // Arrived returns a channel that is closed once the path has a stream.
 func (h *Hub) Arrived(path string) <-chan struct{} {

@@ -29,6 +29,7 @@ type GStreamerOptions struct {
 	User, Password string
 	Method         string // basic or digest
 	Transport      string // tcp or udp only; empty means both
+	TLS            string // file with certificate and key: the camera speaks RTSP over TLS
 }
 
 // Typical pipelines.
@@ -36,8 +37,11 @@ const (
 	H264Live    = "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! x264enc tune=zerolatency key-int-max=25 bitrate=800 speed-preset=ultrafast ! h264parse ! rtph264pay name=pay0 pt=96"
 	H264BFrames = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=25/1 ! x264enc bframes=2 key-int-max=25 bitrate=800 speed-preset=veryfast ! video/x-h264,profile=main ! h264parse ! rtph264pay name=pay0 pt=96"
 	H265Live    = "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! x265enc tune=zerolatency key-int-max=25 bitrate=800 speed-preset=ultrafast ! h265parse ! rtph265pay name=pay0 pt=96"
+	MJPEGLive   = "videotestsrc is-live=true ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! jpegenc ! rtpjpegpay name=pay0 pt=26"
 	AACLive     = " audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! avenc_aac ! aacparse ! rtpmp4gpay name=pay1 pt=97"
 	OpusLive    = " audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! opusenc ! rtpopuspay name=pay1 pt=97"
+	L16Live     = " audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! audioconvert ! rtpL16pay name=pay1 pt=97"
+	L24Live     = " audiotestsrc is-live=true ! audio/x-raw,rate=16000,channels=1 ! audioconvert ! rtpL24pay name=pay1 pt=97"
 	PCMULive    = " audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! mulawenc ! rtppcmupay name=pay1 pt=0"
 	PCMALive    = " audiotestsrc is-live=true ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8"
 )
@@ -47,7 +51,10 @@ const (
 func GStreamer(t testing.TB, o GStreamerOptions) (address string) {
 	t.Helper()
 	python := gstPython(t)
-	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport)
+	if o.TLS != "" && exec.Command(python, "-c", "from gi.repository import Gio; assert Gio.TlsBackend.get_default().supports_tls()").Run() != nil {
+		Missing(t, "TLS for GStreamer (glib-networking)")
+	}
+	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport, o.TLS)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -28,6 +28,9 @@ type Script struct {
 	// Play sends the media of one connection. When it returns the connection
 	// stays open, silently, unless the player closed it.
 	Play func(p *Player)
+	// Timeout is after how many seconds without a request the camera says that it
+	// ends a session; 0 says nothing.
+	Timeout int
 	// Wrap may lay something around an accepted connection.
 	Wrap func(c net.Conn) net.Conn
 }
@@ -137,14 +140,14 @@ func (s *Script) usual(p *Player, req *base.Request) *base.Response {
 		ok.Header["Content-Base"] = base.HeaderValue{strings.TrimSuffix(req.URL.String(), "/") + "/"}
 		ok.Body = []byte(s.SDP)
 	case base.Setup:
-		return p.setup(req)
+		return p.setup(req, s.Timeout)
 	case base.Play:
 		ok.Header["Session"] = base.HeaderValue{"1"}
 	}
 	return ok
 }
 
-func (p *Player) setup(req *base.Request) *base.Response {
+func (p *Player) setup(req *base.Request, timeout int) *base.Response {
 	var want headers.Transport
 	if err := want.Unmarshal(req.Header["Transport"]); err != nil {
 		return &base.Response{StatusCode: base.StatusBadRequest}
@@ -161,8 +164,12 @@ func (p *Player) setup(req *base.Request) *base.Response {
 	default:
 		return &base.Response{StatusCode: base.StatusUnsupportedTransport}
 	}
+	session := "1"
+	if timeout > 0 {
+		session += ";timeout=" + strconv.Itoa(timeout)
+	}
 	return &base.Response{StatusCode: base.StatusOK, Header: base.Header{
-		"Transport": base.HeaderValue{transport}, "Session": base.HeaderValue{"1"},
+		"Transport": base.HeaderValue{transport}, "Session": base.HeaderValue{session},
 	}}
 }
 
@@ -218,7 +225,9 @@ func SDP(medias ...string) string {
 
 // Media sections without parameter sets: those come in the stream.
 const (
-	SDPH264 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
-	SDPH265 = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
-	SDPPCMU = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+	SDPH264  = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\n"
+	SDPH265  = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H265/90000\r\n"
+	SDPAV1   = "m=video 0 RTP/AVP 96\r\na=rtpmap:96 AV1/90000\r\n"
+	SDPMJPEG = "m=video 0 RTP/AVP 26\r\n"
+	SDPPCMU  = "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
 )
