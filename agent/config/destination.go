@@ -83,7 +83,7 @@ func (p *parser) checkPlace(s *section, d Destination) {
 	if d.AccessKeyID.IsSet() != d.SecretAccessKey.IsSet() && !s.unset("access_key_id") && !s.unset("secret_access_key") {
 		s.problem("access_key_id", "access_key_id and secret_access_key belong together", "set both, or leave both out for the SDK's default chain")
 	}
-	if d.CAFile == "" {
+	if d.CAFile == "" || p.env.WithoutSecrets {
 		return
 	}
 	pem, err := p.env.ReadFile(d.CAFile)

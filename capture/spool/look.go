@@ -34,7 +34,12 @@ import (
 // Nothing keeps an agent from starting or ending meanwhile. So the latter two
 // count only if the files were afterwards what they had been before.
 func Look(ctx context.Context, o LookOptions, do func(*View) error) error {
-	file := filepath.Join(o.Dir, "ledger.db")
+	dir, err := filepath.Abs(o.Dir) // what is said names it whole
+	if err != nil {
+		return fmt.Errorf("find the data directory %s: %w", o.Dir, err)
+	}
+	o.Dir = dir
+	file := filepath.Join(dir, "ledger.db")
 	for try := 1; ; try++ {
 		before, err := survey(file)
 		if err != nil {
