@@ -26,7 +26,7 @@ func TestAgainEndsThePause(t *testing.T) {
 		tried := len(s.shelf.tried)
 		s.shelf.mu.Unlock()
 		s.uploader.mu.Lock()
-		pausing := s.uploader.until.Sub(time.Now())
+		pausing := time.Until(s.uploader.until)
 		s.uploader.mu.Unlock()
 		if pausing <= 0 {
 			t.Fatalf("there is no pause to be ended: %v", pausing)

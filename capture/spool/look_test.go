@@ -262,6 +262,21 @@ func TestLookingSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+// Names of directories mean nothing to SQLite, whose names of databases are URIs.
+func TestLookingIntoOddDirectories(t *testing.T) {
+	for _, name := range []string{"a b", "100%", "x%20y", "#1", "a&mode=rwc", "Süd"} {
+		s := open(t, filepath.Join(t.TempDir(), name))
+		rec := finished(t, s, "gate", epoch, 1)
+		if got := seenIDs(t, s.Dir(), Query{}); !slices.Equal(got, []string{rec.ID}) {
+			t.Errorf("%q: %v", name, got)
+		}
+		must(t, s.Close())
+		if got := seenIDs(t, s.Dir(), Query{}); !slices.Equal(got, []string{rec.ID}) {
+			t.Errorf("%q, at rest: %v", name, got)
+		}
+	}
+}
+
 // No look can write, whatever it is asked to do.
 func TestLookingCannotWrite(t *testing.T) {
 	s := open(t, t.TempDir())
