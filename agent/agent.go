@@ -110,7 +110,7 @@ func (a *agent) build() error {
 		a.buildCentral()
 	}
 	a.status = status.New(status.Options{
-		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Snapshot: a.snapshot, Log: a.log, Now: a.now,
+		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Snapshot: a.snapshot, Retry: a.retry, Log: a.log, Now: a.now,
 	})
 	return nil
 }

@@ -63,7 +63,7 @@ waits on the disk.`,
 	root.PersistentFlags().StringVar(&file, "config", "", "configuration file (default: agent.toml here, then "+config.SystemPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unusableError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(runCommand(&file), checkCommand(&file), salvageCommand(&file), versionCommand())
+	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), salvageCommand(&file), versionCommand())
 	root.AddCommand(serviceCommands(&file)...)
 	unusableArguments(root)
 	return root
@@ -87,14 +87,24 @@ func unusableArguments(c *cobra.Command) {
 }
 
 // load finds and reads the configuration.
-func load(file string) (*config.Config, error) {
+func load(file string) (*config.Config, error) { return loadIn(config.System(), file) }
+
+// loadToLook is for commands that use no secrets: whoever gives them need not have
+// those that the agent has.
+func loadToLook(file string) (*config.Config, error) {
+	env := config.System()
+	env.WithoutSecrets = true
+	return loadIn(env, file)
+}
+
+func loadIn(env config.Env, file string) (*config.Config, error) {
 	if file == "" {
 		var err error
 		if file, err = config.Find(); err != nil {
 			return nil, &unusableError{err}
 		}
 	}
-	c, err := config.Load(file, config.System())
+	c, err := config.Load(file, env)
 	if err != nil {
 		return nil, &unusableError{err}
 	}

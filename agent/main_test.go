@@ -44,7 +44,7 @@ func TestCommandLine(t *testing.T) {
 		says  []string
 	}{
 		"version":                 {nil, []string{"version"}, 0, []string{"recording-agent "}},
-		"help":                    {nil, []string{"--help"}, 0, []string{"run", "check", "install", "--config"}},
+		"help":                    {nil, []string{"--help"}, 0, []string{"run", "check", "segments", "install", "--config"}},
 		"nothing to do":           {nil, nil, 2, []string{"recording-agent run"}},
 		"unknown command":         {nil, []string{"recrod"}, 2, []string{"recrod", "--help"}},
 		"unknown flag":            {nil, []string{"run", "--confg", "x"}, 2, []string{"--confg"}},

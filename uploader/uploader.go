@@ -77,6 +77,7 @@ type Uploader struct {
 	pause  *backoff.ExponentialBackOff
 	gate   *gate
 	every  time.Duration // it looks at the ledger, in case a hint was lost
+	poked  chan struct{} // one slot
 
 	live   map[string]*live // by segment; nil for one that is not to go here
 	behind bool             // older footage waits
@@ -128,7 +129,7 @@ func New(o Options) *Uploader {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
-		opts: o, log: log, pause: pause, every: lookEvery, gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
+		opts: o, log: log, pause: pause, every: lookEvery, poked: make(chan struct{}, 1), gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
 		live: map[string]*live{}, inFlight: map[string]bool{},
 		outage: outage.New(log, "upload fails", o.Now),
 		status: Status{Name: o.Destination, Location: o.Store.String()},
@@ -175,6 +176,8 @@ func (u *Uploader) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 		case <-u.opts.Changed:
+		case <-u.poked:
+			u.forgetWaits()
 		case <-u.opts.Grown:
 			look = false // nothing has changed in the ledger
 		case <-f.done:
@@ -323,29 +326,6 @@ func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 	u.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("key", job.Delivery.Key).Int64("bytes", seg.Size).
 		Dur("took", u.opts.Now().Sub(began)).Str("verified_by", by).Msg("segment uploaded and verified")
 	return nil
-}
-
-func object(job spool.Job, body *os.File) s3.Object {
-	seg := job.Segment
-	return s3.Object{
-		Key: job.Delivery.Key, Size: seg.Size, Checksum: seg.Checksum, Segment: seg.ID, Metadata: metadata(seg), Body: body,
-	}
-}
-
-// metadata is fixed when an upload is opened: that of a segment that is still
-// being recorded has no end.
-func metadata(seg spool.Segment) map[string]string {
-	const stamp = "2006-01-02T15:04:05.000000Z"
-	m := map[string]string{
-		"client":      seg.ClientName,
-		"camera-id":   seg.CameraID,
-		"camera-name": seg.CameraName,
-		"start":       seg.Start.UTC().Format(stamp),
-	}
-	if !seg.End.IsZero() {
-		m["end"] = seg.End.UTC().Format(stamp)
-	}
-	return m
 }
 
 // succeeded notes a success, after so many failed attempts at the same.

@@ -61,6 +61,7 @@ type Reconciler struct {
 	log     zerolog.Logger
 	now     func() time.Time
 
+	poked    chan struct{} // one slot
 	limiter  *rate.Limiter
 	outage   *outage.Outage
 	refused  map[string]*outage.Outage // by camera
@@ -77,6 +78,7 @@ type Reconciler struct {
 func NewReconciler(l Ledger, changed <-chan struct{}, s Server, log zerolog.Logger, now func() time.Time) *Reconciler {
 	r := &Reconciler{
 		ledger: l, changed: changed, server: s, log: log, now: now,
+		poked:   make(chan struct{}, 1),
 		limiter: rate.NewLimiter(callsPerSecond, callsPerSecond),
 		outage:  outage.New(log, "central server gets no reports", now),
 		refused: map[string]*outage.Outage{}, tries: map[string]int{}, refusals: map[string]int{}, pause: backoff.NewExponentialBackOff(),
@@ -101,6 +103,14 @@ func (r *Reconciler) Status() Status {
 	return r.status
 }
 
+// Again ends the pause of a server that works for nobody: it is asked at once.
+func (r *Reconciler) Again() {
+	select {
+	case r.poked <- struct{}{}:
+	default:
+	}
+}
+
 // Run reconciles until ctx ends; a call under way then gets its grace.
 func (r *Reconciler) Run(ctx context.Context) error {
 	calls, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -112,7 +122,7 @@ func (r *Reconciler) Run(ctx context.Context) error {
 		progress, err := r.round(ctx, calls)
 		switch {
 		case err != nil && general(err):
-			wait(ctx, r.pause.NextBackOff(), nil) // nothing else would fare better
+			wait(ctx, r.pause.NextBackOff(), r.poked) // nothing else would fare better
 		case err != nil && ctx.Err() == nil:
 			r.log.Error().Err(err).Msg("reports to central are held up by the ledger; trying again")
 			wait(ctx, lookEvery, nil)
@@ -172,7 +182,7 @@ func (r *Reconciler) step(ctx context.Context, seg spool.Segment) error {
 	switch seg.State {
 	case spool.Recording:
 		return r.report(ctx, seg, Update{Status: "recording"}, spool.CentralRecording)
-	case spool.Finished:
+	case spool.Finished, spool.Deleted:
 		return r.complete(ctx, seg)
 	case spool.Empty:
 		return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: "cut off before its first whole part"}, spool.CentralFailed)

@@ -5,7 +5,9 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -378,3 +380,71 @@ func TestOneCameraThatTimesOut(t *testing.T) {
 		t.Errorf("the bad one was tried %d times in an hour", c.Attempts)
 	}
 }
+
+// What central had refused for good is asked again when somebody wants it to be:
+// registered and completed, although the local file has gone meanwhile.
+func TestRefusedIsAskedAgain(t *testing.T) {
+	b := newBench(t)
+	seg := b.begin(b.camera)
+	b.finish(seg)
+	b.verify(seg)
+	b.ok(b.spool.RegisterAttempted(t.Context(), seg.ID))
+	b.ok(b.spool.CentralRefused(t.Context(), seg.ID, "403", b.clock, true, b.clock))
+	b.ok(b.spool.Delete(t.Context(), seg.ID))
+	b.ok(b.settle())
+	if got := b.statuses(); len(got) != 0 {
+		t.Fatalf("refused for good, and yet: %v", got)
+	}
+	due, err := b.spool.DueAgain(t.Context(), seg.ID, true)
+	b.ok(err)
+	b.ok(b.settle())
+	if got := b.statuses(); due.Reports != 1 || !equal(got, [][]string{{"completed"}}) {
+		t.Errorf("%+v: %v", due, got)
+	}
+	if row := b.fake.Recordings()[0]; row.FilePath != "recordings/"+seg.ID+".mp4" || row.IdempotencyKey != seg.ID {
+		t.Errorf("row %+v", row)
+	}
+}
+
+// The pause of a server that works for nobody ends when it is asked to.
+func TestAgainEndsThePause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := spool.Open(t.Context(), spool.Options{Dir: t.TempDir(), Log: zerolog.Nop(), Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		away := &unavailable{}
+		r := NewReconciler(s, s.Subscribe(), away, zerolog.Nop(), time.Now)
+		seg := spool.Segment{ID: "segment", CameraID: "gate", Path: "segments/gate/1.mp4", Start: time.Now()}
+		if err := s.Begun(t.Context(), seg); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { _ = r.Run(ctx) })
+		defer running.Wait()
+		defer stop()
+		time.Sleep(time.Hour) // in a bubble: no time is lost
+		synctest.Wait()
+		before := away.calls.Load()
+		if _, err := s.DueAgain(ctx, seg.ID, true); err != nil {
+			t.Fatal(err)
+		}
+		r.Again()
+		synctest.Wait()
+		if now := away.calls.Load(); before < 10 || now != before+1 {
+			t.Errorf("%d calls in an hour, then %d", before, now-before)
+		}
+	})
+}
+
+// unavailable is a server that is not there.
+type unavailable struct{ calls atomic.Int64 }
+
+func (u *unavailable) Register(context.Context, Recording) (string, error) {
+	u.calls.Add(1)
+	return "", &Error{Kind: Unreachable, Detail: "connection refused"}
+}
+
+func (u *unavailable) Report(context.Context, Update) error { return nil }

@@ -153,6 +153,10 @@ type Log struct {
 type Env struct {
 	Lookup   func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
+
+	// WithoutSecrets says that nothing will be done with secrets: those that cannot
+	// be had, as those of a service by another user, are not missed.
+	WithoutSecrets bool
 }
 
 // System is the real environment.

@@ -245,6 +245,38 @@ func TestMainAndSubStream(t *testing.T) {
 	}
 }
 
+// Who only looks needs none of the secrets, but a configuration that is valid
+// otherwise.
+func TestWithoutSecrets(t *testing.T) {
+	text := minimal + `[central]
+url = "https://central.example.com"
+token = "env:NOPE"
+client_id = "5b0c2f0e-6a51-4d0c-9f7e-2a1d6a3c9b10"
+[[camera]]
+id = "8f14e45f-ceea-467f-9d4c-0a2b3c4d5e6f"
+url = "file:/nowhere"
+[[camera]]
+id = "5b0c2f0e-6a51-4d0c-9f7e-2a1d6a3c9b10"
+url = "file:/run/empty"
+[s3]
+bucket = "footage"
+access_key_id = "env:NOPE"
+secret_access_key = "file:/nowhere"
+ca_file = "/nowhere"
+`
+	if _, err := Parse("x.toml", []byte(text), testEnv); err == nil {
+		t.Fatal("there is nothing to be missed")
+	}
+	look := testEnv
+	look.WithoutSecrets = true
+	if c, err := Parse("x.toml", []byte(text), look); err != nil || len(c.Cameras) != 2 {
+		t.Errorf("%v", err)
+	}
+	if _, err := Parse("x.toml", []byte(text+"colour = 1\n"), look); err == nil || !strings.Contains(err.Error(), "s3.colour") {
+		t.Errorf("with another mistake: %v", err)
+	}
+}
+
 func TestRenderKey(t *testing.T) {
 	got := RenderKey("{camera_id}/{camera}/{date}/{start}_{client}_{segment}.mp4", KeyValues{
 		CameraID: "c1", CameraName: "Tür / №1", Client: "ware house", Segment: "s1", Start: time.Date(2026, 11, 23, 9, 8, 7, 6_000_000, time.FixedZone("", 3600)),

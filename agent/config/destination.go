@@ -101,7 +101,7 @@ func (p *parser) checkPlace(s *section, d Destination) {
 
 // certificates looks at what ca_file names.
 func (p *parser) certificates(s *section, file string) {
-	if file == "" {
+	if file == "" || p.env.WithoutSecrets {
 		return
 	}
 	pem, err := p.env.ReadFile(file)

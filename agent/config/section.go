@@ -189,7 +189,7 @@ func (s *section) duration(name string, fallback, low, high time.Duration) time.
 	if !ok {
 		return fallback
 	}
-	d, err := parseDuration(text)
+	d, err := ParseDuration(text)
 	if err != nil {
 		s.problem(name, fmt.Sprintf("%q is no duration", text), "write "+how+short(fallback)+`"`)
 		return fallback
@@ -213,8 +213,8 @@ func short(d time.Duration) string {
 	return text
 }
 
-// parseDuration knows days besides Go's units.
-func parseDuration(text string) (time.Duration, error) {
+// ParseDuration knows days ("7d") besides Go's units.
+func ParseDuration(text string) (time.Duration, error) {
 	if days, ok := strings.CutSuffix(text, "d"); ok {
 		n, err := strconv.ParseFloat(days, 64)
 		if err != nil || !(n >= 0 && n < 36500) {
@@ -315,7 +315,7 @@ func (s *section) secret(name string) Secret {
 	text := s.text(name, "")
 	if variable, ok := strings.CutPrefix(text, "env:"); ok {
 		v, there := s.p.env.Lookup(variable)
-		if !there || v == "" {
+		if (!there || v == "") && !s.p.env.WithoutSecrets {
 			s.problem(name, "the environment variable "+variable+" is not set", "set it for the agent (a service has an environment of its own), or write file:/path")
 		}
 		return Secret{value: v}
@@ -324,6 +324,7 @@ func (s *section) secret(name string) Secret {
 		data, err := s.p.env.ReadFile(path)
 		text := withoutNewline(data)
 		switch {
+		case s.p.env.WithoutSecrets:
 		case err != nil:
 			s.problem(name, "the file cannot be read: "+err.Error(), "check path and permissions")
 		case text == "":

@@ -23,6 +23,7 @@ type Options struct {
 	Listen       string   // host:port
 	AllowedHosts []string // besides local names
 	Snapshot     func(ctx context.Context) (Snapshot, error)
+	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
@@ -105,6 +106,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
 	mux.HandleFunc("/manual-record", only(http.MethodPost, s.manualRecord))
 	mux.HandleFunc("/stop-recording/{camera}", only(http.MethodPost, s.stopRecording))
+	mux.HandleFunc("/segments/{segment}/retry", only(http.MethodPost, s.retrySegment))
+	mux.HandleFunc("/segments/retry", only(http.MethodPost, s.retryFailed))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
 	return s.guard(mux)
 }

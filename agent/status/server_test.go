@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -36,8 +38,23 @@ func full(context.Context) (Snapshot, error) {
 	}, nil
 }
 
+// retry knows three segments, and when all are meant that two have failed.
+func retry(_ context.Context, segment string) (Retried, error) {
+	switch segment {
+	case "":
+		return Retried{Segments: 2, Deliveries: 3, Reports: 1}, nil
+	case "seg-1":
+		return Retried{Segments: 1, Deliveries: 1}, nil
+	case "seg-2":
+		return Retried{}, fmt.Errorf("ledger: %w", ErrNothingWaits)
+	case "seg-3":
+		return Retried{}, errors.New("the disk is full")
+	}
+	return Retried{}, fmt.Errorf("ledger: %w", ErrUnknownSegment)
+}
+
 func server(t testing.TB, change func(o *Options)) *Server {
-	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
+	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Retry: retry, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
 	if change != nil {
 		change(&o)
 	}
@@ -70,6 +87,17 @@ func TestGoldenAnswers(t *testing.T) {
 		{"manual_record_missing", "POST", "/manual-record", 422, nil},
 		{"manual_record_malformed", "POST", "/manual-record?camera_id=gate&duration_minutes=x", 422, nil},
 		{"stop_recording", "POST", "/stop-recording/gate", 501, nil},
+		{"retry", "POST", "/segments/seg-1/retry", 200, nil},
+		{"retry_failed", "POST", "/segments/retry?failed=1", 200, nil},
+		{"retry_failed_missing", "POST", "/segments/retry", 422, nil},
+		{"retry_failed_malformed", "POST", "/segments/retry?failed=no", 422, nil},
+		{"retry_unknown", "POST", "/segments/seg-9/retry", 404, nil},
+		{"retry_unknown", "POST", "/segments/%2e%2e/retry", 404, nil},
+		{"retry_unknown", "POST", "/segments/%2Fetc%2Fpasswd/retry", 404, nil},
+		{"retry_waits_for_nothing", "POST", "/segments/seg-2/retry", 409, nil},
+		{"retry_trouble", "POST", "/segments/seg-3/retry", 500, nil},
+		{"method", "GET", "/segments/seg-1/retry", 405, nil},
+		{"method", "GET", "/segments/retry?failed=1", 405, nil},
 		{"not_found", "GET", "/nothing", 404, nil},
 		{"method", "GET", "/manual-record", 405, nil},
 	} {
@@ -129,6 +157,42 @@ func TestOtherSitesCannotPost(t *testing.T) {
 		s.Handler().ServeHTTP(w, r)
 		if w.Code != code {
 			t.Errorf("origin %s: %d", origin, w.Code)
+		}
+	}
+}
+
+// Segments are tried again for local callers, and for pages of our own only.
+func TestRetryIsGuarded(t *testing.T) {
+	asked := 0
+	s := server(t, func(o *Options) {
+		o.Retry = func(context.Context, string) (Retried, error) {
+			asked++
+			return Retried{Segments: 1}, nil
+		}
+	})
+	for _, path := range []string{"/segments/seg-1/retry", "/segments/retry?failed=1"} {
+		for _, tc := range []struct {
+			host, origin string
+			code         int
+		}{
+			{"localhost:8001", "", 200},
+			{"127.0.0.1:8001", "http://127.0.0.1:8001", 200},
+			{"localhost:8001", "https://evil.example", 403},
+			{"localhost:8001", "null", 403},
+			{"evil.example:8001", "", 403},
+			{"evil.example:8001", "http://evil.example:8001", 403},
+		} {
+			asked = 0
+			r := httptest.NewRequest("POST", path, nil)
+			r.Host = tc.host
+			if tc.origin != "" {
+				r.Header.Set("Origin", tc.origin)
+			}
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			if w.Code != tc.code || (asked == 1) != (tc.code == 200) {
+				t.Errorf("%s for host %s from %q: %d, asked %d times", path, tc.host, tc.origin, w.Code, asked)
+			}
 		}
 	}
 }

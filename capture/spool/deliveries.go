@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -11,40 +12,48 @@ import (
 
 // Deliveries lists the ways of one segment, the primary destination first.
 func (s *Spool) Deliveries(ctx context.Context, segmentID string) ([]Delivery, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+deliveryColumns+` FROM deliveries
-		WHERE segment_id = ? ORDER BY destination <> ?, destination`, segmentID, s.primary())
+	deliveries, err := s.ledger.deliveries(ctx, s.primary(), segmentID)
+	return deliveries[segmentID], err
+}
+
+// deliveries lists the ways of some segments, by their ids.
+func (l *ledger) deliveries(ctx context.Context, primary string, segmentIDs ...string) (map[string][]Delivery, error) {
+	ids, _ := json.Marshal(segmentIDs) // of strings: it cannot fail
+	rows, err := l.db.QueryContext(ctx, "SELECT "+deliveryColumns+` FROM deliveries
+		WHERE segment_id IN (SELECT value FROM json_each(?)) ORDER BY segment_id, destination <> ?, destination`, string(ids), primary)
 	if err != nil {
-		return nil, fmt.Errorf("ledger: deliveries of %s: %w", segmentID, err)
+		return nil, fmt.Errorf("ledger: deliveries: %w", err)
 	}
 	defer rows.Close()
-	var out []Delivery
+	out := map[string][]Delivery{}
 	for rows.Next() {
 		var row deliveryRow
 		if err := rows.Scan(row.into()...); err != nil {
-			return nil, fmt.Errorf("ledger: deliveries of %s: %w", segmentID, err)
+			return nil, fmt.Errorf("ledger: deliveries: %w", err)
 		}
-		out = append(out, row.delivery())
+		out[row.d.SegmentID] = append(out[row.d.SegmentID], row.delivery())
 	}
 	return out, rows.Err()
 }
 
 const deliveryColumns = `deliveries.segment_id, destination, bucket, key, deliveries.state, verified_by, verified_us,
-	attempts, error, upload_id, part_size, algorithm`
+	attempts, error, next_us, upload_id, part_size, algorithm`
 
 type deliveryRow struct {
 	d          Delivery
 	verifiedUs int64
+	nextUs     int64
 	upload     Upload
 }
 
 func (r *deliveryRow) into() []any {
 	return []any{&r.d.SegmentID, &r.d.Destination, &r.d.Bucket, &r.d.Key, &r.d.State, &r.d.VerifiedBy, &r.verifiedUs,
-		&r.d.Attempts, &r.d.LastError, &r.upload.ID, &r.upload.PartSize, &r.upload.Algorithm}
+		&r.d.Attempts, &r.d.LastError, &r.nextUs, &r.upload.ID, &r.upload.PartSize, &r.upload.Algorithm}
 }
 
 func (r *deliveryRow) delivery() Delivery {
 	d := r.d
-	d.VerifiedAt = fromMicros(r.verifiedUs)
+	d.VerifiedAt, d.NextTry = fromMicros(r.verifiedUs), fromMicros(r.nextUs)
 	if r.upload.ID != "" {
 		upload := r.upload
 		d.Upload = &upload
@@ -114,7 +123,7 @@ func (s *Spool) jobs(ctx context.Context, where string, args ...any) ([]Job, err
 	}
 	for i := range jobs {
 		if up := jobs[i].Delivery.Upload; up != nil {
-			if up.Parts, err = s.uploadParts(ctx, jobs[i].Segment.ID, jobs[i].Delivery.Destination); err != nil {
+			if up.Parts, err = s.ledger.uploadParts(ctx, jobs[i].Segment.ID, jobs[i].Delivery.Destination); err != nil {
 				return nil, fmt.Errorf("ledger: parts of %s: %w", jobs[i].Segment.ID, err)
 			}
 		}
@@ -142,8 +151,8 @@ func (s *Spool) queryJobs(ctx context.Context, where string, args ...any) ([]Job
 	return jobs, rows.Err()
 }
 
-func (s *Spool) uploadParts(ctx context.Context, segmentID, destination string) ([]UploadPart, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT number, size, checksum, etag FROM upload_parts
+func (l *ledger) uploadParts(ctx context.Context, segmentID, destination string) ([]UploadPart, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT number, size, checksum, etag FROM upload_parts
 		WHERE segment_id = ? AND destination = ? ORDER BY number`, segmentID, destination)
 	if err != nil {
 		return nil, err

@@ -42,11 +42,13 @@ func parsePath(rel string) (cameraID, segmentID string, start time.Time, ok bool
 
 // file is where a segment's file lies. A path from the ledger is not believed to
 // stay inside the data directory.
-func (s *Spool) file(rel string) (string, error) {
+func (s *Spool) file(rel string) (string, error) { return fileIn(s.opts.Dir, rel) }
+
+func fileIn(dir, rel string) (string, error) {
 	if !filepath.IsLocal(filepath.FromSlash(rel)) {
 		return "", fmt.Errorf("segment path %q leaves the data directory", rel)
 	}
-	return filepath.Join(s.opts.Dir, filepath.FromSlash(rel)), nil
+	return filepath.Join(dir, filepath.FromSlash(rel)), nil
 }
 
 // Create makes the file of a segment that is about to be recorded. It must not

@@ -132,8 +132,7 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"},
 	}
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(file)}).EscapedPath(), RawQuery: params.Encode()}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := sql.Open("sqlite", dsn(file, params))
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger %s: %w", file, err)
 	}
@@ -145,10 +144,16 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 	return l, nil
 }
 
+// dsn names a database file to the driver, on Windows as well.
+func dsn(file string, params url.Values) string {
+	u := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(file)}).EscapedPath(), RawQuery: params.Encode()}
+	return u.String()
+}
+
 func (l *ledger) migrate(ctx context.Context) error {
-	var version int
-	if err := l.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
-		return fmt.Errorf("read its version: %w", err)
+	version, err := l.version(ctx)
+	if err != nil {
+		return err
 	}
 	if version > len(migrations) {
 		return fmt.Errorf("it has version %d and was written by a newer agent; this one knows up to %d", version, len(migrations))
@@ -166,6 +171,14 @@ func (l *ledger) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// version is that of the schema: how many migrations it has seen.
+func (l *ledger) version(ctx context.Context) (version int, err error) {
+	if err := l.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return 0, fmt.Errorf("read its version: %w", err)
+	}
+	return version, nil
 }
 
 func (l *ledger) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
@@ -195,6 +208,9 @@ func (l *ledger) identity(ctx context.Context, directory string) (string, error)
 	}
 	return id, nil
 }
+
+// ErrUnknown says that there is no such row.
+var ErrUnknown = errors.New("there is no such segment")
 
 // ErrTransition says that a verb does not fit the state a row is in.
 var ErrTransition = errors.New("not possible in its present state")

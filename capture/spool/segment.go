@@ -65,6 +65,7 @@ type Central struct {
 	Attempts    int    // register calls begun; more than one means that an answer was lost
 	LastError   string
 	RefusedAt   time.Time // first 403 or 404; zero when never refused
+	NextTry     time.Time // it is not asked before; zero: at once
 }
 
 // DeliveryState is how far a segment has come at one destination.
@@ -90,6 +91,7 @@ type Delivery struct {
 	VerifiedAt  time.Time
 	Attempts    int
 	LastError   string
+	NextTry     time.Time // not tried before; zero: at once
 
 	Upload *Upload // the multipart upload that is open, nil when none is
 }

@@ -93,7 +93,7 @@ func (s *Spool) Damaged(ctx context.Context, id string, size int64, checksum str
 func (s *Spool) Segment(ctx context.Context, id string) (Segment, error) {
 	segs, err := s.segments(ctx, "WHERE id = ?", id)
 	if err == nil && len(segs) == 0 {
-		err = sql.ErrNoRows
+		err = ErrUnknown
 	}
 	if err != nil {
 		return Segment{}, fmt.Errorf("ledger: segment %s: %w", id, err)
@@ -108,10 +108,14 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 
 const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
 	video_codec, audio_codec, width, height, frame_rate, frames,
-	central_state, central_recording_id, central_attempts, central_error, central_refused_us`
+	central_state, central_recording_id, central_attempts, central_error, central_refused_us, central_next_us`
 
 func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segment, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, "SELECT "+segmentColumns+" FROM segments "+where, args...)
+	return s.ledger.segments(ctx, where, args...)
+}
+
+func (l *ledger) segments(ctx context.Context, where string, args ...any) ([]Segment, error) {
+	rows, err := l.db.QueryContext(ctx, "SELECT "+segmentColumns+" FROM segments "+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list segments: %w", err)
 	}
@@ -129,16 +133,17 @@ func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segm
 
 // scanSegment reads segmentColumns, and what else the query selected behind them.
 func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
-	var start, end, duration, recorded, refused int64
+	var start, end, duration, recorded, refused, next int64
 	into := append([]any{
 		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
 		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
-		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused,
+		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused, &next,
 	}, more...)
 	if err := rows.Scan(into...); err != nil {
 		return err
 	}
 	seg.Start, seg.End, seg.Central.RefusedAt = fromMicros(start), fromMicros(end), fromMicros(refused)
+	seg.Central.NextTry = fromMicros(next)
 	seg.Duration, seg.Recorded = time.Duration(duration)*time.Microsecond, time.Duration(recorded)*time.Microsecond
 	return nil
 }
