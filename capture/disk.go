@@ -20,6 +20,7 @@ type Spool interface {
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
+	Overtaken(ctx context.Context, id string, by time.Time) error
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
 	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
@@ -85,6 +86,9 @@ func (d *disk) note(ctx context.Context, g gap) {
 		err = d.spool.GapClosed(ctx, d.camera, g.to)
 	default:
 		err = d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
+	}
+	if g.cause == spool.ClockStep {
+		d.log.Warn().Time("from", g.from).Time("to", g.to).Msg("the host's clock was set while recording: a new segment begins")
 	}
 	if err != nil {
 		d.log.Error().Err(err).Str("cause", string(g.cause)).Time("from", g.from).Msg("a gap could not be noted")
@@ -205,6 +209,11 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	}
 	if err := d.spool.Finished(ctx, seg.ID, seg.Start, result); err != nil {
 		return err
+	}
+	if next := seg.next; next.After(seg.Start) && next.Before(seg.Start.Add(result.Duration)) {
+		if err := d.spool.Overtaken(ctx, seg.ID, next); err != nil {
+			d.log.Error().Err(err).Str("segment", seg.ID).Msg("the end of a segment could not be corrected")
+		}
 	}
 	d.log.Info().Str("segment", seg.ID).Dur("duration", result.Duration).Int64("bytes", result.Size).
 		Int64("frames", result.Frames).Msg("segment finished")

@@ -52,8 +52,10 @@ type Recorder struct {
 	partAt   time.Time // when the part was begun, on the monotonic clock
 	partWall time.Time // wall-clock time of its first sample
 	end      time.Time // where the footage so far ends
-	dropping bool      // the disk is too slow: up to a key frame for which there is room
-	damage   *gap      // pictures are missing up to the next key frame
+	heard    time.Time // of the host's clock
+	step     func(before, now time.Time) time.Duration
+	dropping bool // the disk is too slow: up to a key frame for which there is room
+	damage   *gap // pictures are missing up to the next key frame
 	plan     follower
 	cutDue   bool   // the window has become another one's: at the next key frame
 	ahead    *ahead // of a window that is about to open
@@ -67,6 +69,8 @@ type segment struct {
 	boundary time.Time
 	reserve  int
 	bytes    int64 // queued so far; the recorder's
+	firstDTS int64
+	next     time.Time // where the one that follows it at once begins; zero: none does
 
 	open openFile
 }
@@ -75,7 +79,7 @@ type segment struct {
 func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 	r := &Recorder{
 		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, now: o.Now,
-		meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
+		step: media.ClockStep, meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
 	r.disk = &disk{
 		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
@@ -115,6 +119,7 @@ func (r *Recorder) Write(s *media.Sample) error {
 	}
 	if video {
 		r.follow(s)
+		r.watchClock()
 	}
 	if video && s.Sync {
 		if r.mustCut(s) {
@@ -188,13 +193,51 @@ func (r *Recorder) note(g gap) {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
+}
+
+// maxApart is how far a segment's wall-clock time and that of its media may come
+// apart.
+const maxApart = 500 * time.Millisecond
+
+// apart says that the host's time and the camera's have come apart since the segment
+// began: one of them was set, or runs at another speed.
+func (r *Recorder) apart(s *media.Sample) bool {
+	c := r.current
+	passed := media.Duration(s.DTS-c.firstDTS, r.tracks[0].ClockRate)
+	return (s.Wall.Sub(c.Start) - passed).Abs() > maxApart
+}
+
+// minStep is what counts as setting the clock: NTP slews what is less.
+const minStep = 200 * time.Millisecond
+
+// watchClock notes that the host's clock was set. What is footage under the old time
+// and under the new one is not put into one segment.
+func (r *Recorder) watchClock() {
+	before, now := r.heard, r.now()
+	r.heard = now
+	if before.IsZero() || r.current == nil || r.ahead != nil {
+		return
+	}
+	step := r.step(before, now)
+	if step.Abs() < minStep {
+		return
+	}
+	g := gap{from: now, to: now, cause: spool.ClockStep, detail: "set by " + step.String()}
+	if step > 0 { // this much never was
+		g.from = now.Add(-step)
+	}
+	r.note(g)
+	r.cutDue = true
 }
 
 // next ends the current segment, if there is one, and begins another with the
 // key frame s.
 func (r *Recorder) next(s *media.Sample) error {
+	if r.current != nil {
+		r.current.next = s.Wall
+	}
 	r.finish()
 	r.cutDue = false
 	id, err := uuid.NewV7()
@@ -217,6 +260,7 @@ func (r *Recorder) next(s *media.Sample) error {
 		},
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
+		firstDTS: s.DTS,
 		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, r.tracks[1:]),
 	}
 	if r.plan.open {

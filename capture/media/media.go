@@ -93,6 +93,10 @@ type Sample struct {
 	// Sync is set on video samples from which decoding can start.
 	Sync bool
 
+	// Cut is set on a sync sample before which the camera's time line broke: a segment
+	// that is one stretch of time ends before it.
+	Cut bool
+
 	// Units are the sample's pieces: NAL units without start codes (delimiters and
 	// parameter sets already taken out), AV1's OBUs with size fields (without
 	// delimiters), one JPEG file, or exactly one frame of sound. The receiver may
@@ -128,6 +132,12 @@ func Duration(ticks int64, clockRate int) time.Duration {
 func Ticks(d time.Duration, clockRate int) int64 {
 	rate := int64(clockRate)
 	return int64(d/time.Second)*rate + int64(d%time.Second)*rate/int64(time.Second)
+}
+
+// ClockStep is by how much the host's wall clock was set between two readings: what
+// it has passed more than the monotonic clock. It is 0 where a reading has none.
+func ClockStep(before, now time.Time) time.Duration {
+	return now.Round(0).Sub(before.Round(0)) - now.Sub(before)
 }
 
 // Validate refuses tracks that cannot be written: they come from outside.

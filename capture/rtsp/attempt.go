@@ -17,9 +17,6 @@ import (
 	"recording-agent/capture/media"
 )
 
-// maxJump is how far stream time may run away from arrival time.
-const maxJump = 10 * time.Second
-
 // attempt is one connection to the camera and its media.
 type attempt struct {
 	session *Session
@@ -47,7 +44,9 @@ type attempt struct {
 	started  bool
 	lastSeq  uint16
 	seqKnown bool
-	zero     time.Duration // arrival minus stream time of the first picture
+	pictures timeline
+	sounds   timeline
+	zero     time.Duration // arrival minus stream time of pictures
 	soundDTS int64
 	soundLag int64 // what the sound's timestamps are moved by
 }
@@ -208,12 +207,20 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 		}
 		return nil
 	}
+	pts, jumped := a.pictures.place(pts, src.track.ClockRate, time.Since(a.began), frameTime)
+	if jumped {
+		a.session.opts.Log.Info().Msg("the camera's timestamps have jumped; recording goes on in a new segment")
+		a.video.cut = true
+	}
 	sample := a.video.sample(nalus, pts, a.session.opts.Now())
 	if sample == nil {
 		return nil
 	}
 	return a.picture(src, sample)
 }
+
+// frameTime stands for the time between two pictures where it has to be made up.
+const frameTime = 40 * time.Millisecond
 
 func (a *attempt) picture(src *source, s *media.Sample) error {
 	arrival := time.Since(a.began)
@@ -229,9 +236,6 @@ func (a *attempt) picture(src *source, s *media.Sample) error {
 			return &Failure{Cause: ReceiverRejected, Err: err}
 		}
 		a.started = true
-	}
-	if jump := (offset - a.zero).Abs(); jump > maxJump {
-		return &Failure{Cause: BadStream, Err: fmt.Errorf("its timestamps jumped by %v", jump.Round(time.Second))}
 	}
 	a.zero += (offset - a.zero) / 256 // follows drift, not jumps
 	if s.Sync {

@@ -1,6 +1,10 @@
 package rtsp
 
-import "time"
+import (
+	"time"
+
+	"recording-agent/capture/media"
+)
 
 const (
 	// maxSlew is how fast the estimate may follow a camera whose clock runs slow.
@@ -16,6 +20,7 @@ const (
 // time is the best one; it is let go slowly, in case the camera's clock drifts.
 type clock struct {
 	base   time.Time     // wall-clock time of stream time 0
+	heard  time.Time     // of the host's clock
 	last   time.Duration // stream time of the last sample
 	primed bool
 }
@@ -23,7 +28,11 @@ type clock struct {
 // at returns the wall-clock time of a sample with stream time pts that arrives
 // at now.
 func (c *clock) at(pts time.Duration, now time.Time) time.Time {
-	base := now.Add(-pts).Round(0) // a wall clock that is set moves the estimate with it
+	if c.primed { // a wall clock that is set moves the estimate with it
+		c.base = c.base.Add(media.ClockStep(c.heard, now))
+	}
+	c.heard = now
+	base := now.Add(-pts).Round(0)
 	passed := max(0, pts-c.last)
 	c.last = pts
 	off := base.Sub(c.base)

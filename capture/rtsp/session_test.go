@@ -98,7 +98,7 @@ func (c *collector) check(t *testing.T, video, audio media.Codec) {
 		last[s.Track] = s.DTS
 		ahead := 2 * time.Second
 		if s.Track > 0 { // an encoder of pictures that does not keep up lets the sound run ahead of them
-			ahead = maxJump
+			ahead = maxApart
 		}
 		if age := time.Since(s.Wall); age < -ahead || age > 30*time.Second {
 			t.Fatalf("track %d: wall time %v, %v ago", s.Track, s.Wall, age)

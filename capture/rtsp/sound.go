@@ -19,6 +19,7 @@ func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
 	if err != nil && !errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
 		return nil // a frame of sound is lost; the pictures go on
 	}
+	pts, _ = a.sounds.place(pts, src.track.ClockRate, time.Since(a.began), 0)
 	pts = a.soundTime(pts, src.track.ClockRate)
 	for _, frame := range frames {
 		at := max(pts, a.soundDTS)
@@ -36,6 +37,9 @@ func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
 	return nil
 }
 
+// maxApart is how far the sound may run away from the pictures.
+const maxApart = 10 * time.Second
+
 // soundTime lays a timestamp of the sound on the time line of the pictures. A
 // jump does not end the session, as that of a picture does: the sound goes on
 // where the pictures are.
@@ -43,7 +47,7 @@ func (a *attempt) soundTime(pts int64, rate int) int64 {
 	at := pts + a.soundLag
 	if a.started {
 		off := time.Since(a.began) - a.zero - media.Duration(at, rate)
-		if off.Abs() > maxJump {
+		if off.Abs() > maxApart {
 			a.soundLag += media.Ticks(off, rate)
 			at = pts + a.soundLag
 		}

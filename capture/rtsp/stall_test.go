@@ -344,39 +344,3 @@ func TestHostsClockSteps(t *testing.T) {
 		}
 	}
 }
-
-// A stream whose clock jumps cannot be laid on one time line.
-func TestTimestampJumpEndsTheSession(t *testing.T) {
-	for _, tc := range []struct {
-		name string
-		jump time.Duration
-		ends bool
-	}{
-		{"forward 11 s", 11 * time.Second, true},
-		{"back 11 s", -11 * time.Second, true},
-		{"forward 9 s", 9 * time.Second, false},
-		{"a day", 24 * time.Hour, true},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				a := idle(t, &hook{write: func() {}})
-				defer a.client.Close()
-				for n := range 50 {
-					at := time.Duration(n) * 40 * time.Millisecond
-					if n == 49 {
-						at += tc.jump
-					}
-					err := a.picture(picture90k, &media.Sample{DTS: media.Ticks(at, 90000), PTS: media.Ticks(at, 90000)})
-					if n < 49 && err != nil {
-						t.Fatalf("picture %d: %v", n, err)
-					}
-					var f *Failure
-					if ends := errors.As(err, &f) && f.Cause == BadStream; n == 49 && ends != tc.ends {
-						t.Errorf("after the jump: %v, want an end: %v", err, tc.ends)
-					}
-					time.Sleep(40 * time.Millisecond)
-				}
-			})
-		})
-	}
-}

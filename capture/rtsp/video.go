@@ -40,6 +40,7 @@ type video struct {
 	pending media.ParameterSets // seen since the last sync sample
 	started bool
 	skip    bool // until the next sync sample
+	cut     bool // before the next sync sample the time line broke
 	carried [][]byte
 	dts     extractor // nil when decoding times cannot be extracted
 	timed   bool      // there was a sample
@@ -98,14 +99,15 @@ func (v *video) sync(s *media.Sample) bool {
 		sets = sets.Clone()
 		v.sets = sets
 	}
-	if changed || !v.started || v.skip {
+	if changed || !v.started || v.skip || v.cut {
 		v.dts = newExtractor(v.codec)
 	}
 	if changed && v.started {
 		params := sets
 		s.Params = &params
 	}
-	v.pending, v.started, v.skip = media.ParameterSets{}, true, false
+	s.Cut = v.cut && v.started
+	v.pending, v.started, v.skip, v.cut = media.ParameterSets{}, true, false, false
 	return true
 }
 

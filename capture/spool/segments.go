@@ -67,6 +67,13 @@ func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.
 		r.Width, r.Height, r.FrameRate, r.Frames, id)
 }
 
+// Overtaken notes that the next segment begins before this one's media would have
+// ended: a clock was set back, or the first picture had been late. Segments of a
+// camera do not overlap.
+func (s *Spool) Overtaken(ctx context.Context, id string, by time.Time) error {
+	return s.ledger.one(ctx, "overtaken", id, `UPDATE segments SET end_us = max(start_us, min(end_us, ?)) WHERE id = ? AND state = 'finished'`, micros(by), id)
+}
+
 // empty notes that a segment's file held no whole part.
 func (s *Spool) empty(ctx context.Context, id string) error {
 	defer s.changed()

@@ -1,0 +1,87 @@
+package capture
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"recording-agent/capture/media"
+	"recording-agent/capture/spool"
+)
+
+// The host's clock is set while a camera is recorded: the segment is cut, the step is
+// in the ledger, and segments do not overlap.
+func TestHostsClockIsSet(t *testing.T) {
+	for name, by := range map[string]time.Duration{"forward an hour": time.Hour, "forward a second": time.Second, "back two seconds": -2 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				defer b.close()
+				p := &script{}
+				var off time.Duration
+				o := b.options(func(ctx context.Context, r *Recorder) error {
+					return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.Wall = s.Wall.Add(off) })
+				})
+				o.Now = func() time.Time { return time.Now().Add(off) }
+				c := New(o)
+				said := time.Duration(0)
+				c.recorder.step = func(time.Time, time.Time) time.Duration {
+					step := off - said
+					said = off
+					return step
+				}
+				b.run(c)
+				sleep(t.Context(), 15500*time.Millisecond)
+				off = by
+				sleep(t.Context(), 15*time.Second)
+				b.end()
+				segs := b.segments(spool.Finished)
+				if frames(segs) != p.count {
+					t.Errorf("%d of %d pictures are on the disk", frames(segs), p.count)
+				}
+				for i, s := range segs {
+					if i > 0 && s.Start.Before(segs[i-1].End) {
+						t.Errorf("segment %d starts %v before the one before has ended", i, segs[i-1].End.Sub(s.Start))
+					}
+					if stretch := (s.End.Sub(s.Start) - s.Duration).Abs(); stretch > by.Abs()+time.Second {
+						t.Errorf("segment %d lasts %v, its media %v", i, s.End.Sub(s.Start), s.Duration)
+					}
+				}
+				var steps []spool.Gap
+				for _, g := range b.gaps() {
+					if g.Cause == spool.ClockStep {
+						steps = append(steps, g)
+					}
+				}
+				if len(steps) != 1 || steps[0].End.Sub(steps[0].Start) != max(0, by) || steps[0].Detail != "set by "+by.String() {
+					t.Errorf("gaps %+v", b.gaps())
+				}
+			})
+		})
+	}
+}
+
+// A camera's clock that runs at another speed cuts segments instead of making them
+// longer than they were.
+func TestCamerasClockRunsFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		b.run(New(b.options(func(ctx context.Context, r *Recorder) error {
+			return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.DTS, s.PTS = 2*s.DTS, 2*s.PTS })
+		})))
+		sleep(t.Context(), 9*time.Second)
+		b.end()
+		segs := b.segments(spool.Finished)
+		if len(segs) < 6 || frames(segs) != p.count {
+			t.Fatalf("%d segments with %d of %d pictures", len(segs), frames(segs), p.count)
+		}
+		for i, s := range segs[1:] {
+			if s.Start.Before(segs[i].End) {
+				t.Errorf("segment %d starts %v before the one before has ended", i+1, segs[i].End.Sub(s.Start))
+			}
+		}
+	})
+}
