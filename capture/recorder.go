@@ -70,7 +70,8 @@ type segment struct {
 	reserve  int
 	bytes    int64 // queued so far; the recorder's
 	firstDTS int64
-	next     time.Time // where the one that follows it at once begins; zero: none does
+	missing  time.Duration // of its time: damaged pictures
+	next     time.Time     // where the one that follows it at once begins; zero: none does
 
 	open openFile
 }
@@ -179,6 +180,9 @@ func (r *Recorder) Damaged(cause string) {
 func (r *Recorder) mended(s *media.Sample) {
 	if r.damage != nil && s.Wall.After(r.damage.from) {
 		r.damage.to = s.Wall
+		if r.current != nil && !r.damage.from.Before(r.current.Start) {
+			r.current.missing += s.Wall.Sub(r.damage.from)
+		}
 		r.note(*r.damage)
 	}
 	r.damage = nil

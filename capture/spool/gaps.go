@@ -65,8 +65,11 @@ func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time
 
 // Gaps lists the gaps of a camera, oldest first.
 func (s *Spool) Gaps(ctx context.Context, cameraID string) ([]Gap, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause, detail FROM gaps
-		WHERE camera_id = ? ORDER BY start_us, id`, cameraID)
+	return s.gaps(ctx, cameraID, `WHERE camera_id = ? ORDER BY start_us, id`, cameraID)
+}
+
+func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) ([]Gap, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause, detail FROM gaps `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
 	}

@@ -1,0 +1,51 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Recorded is how much footage of a camera there is between two moments: of each
+// segment as much as it holds pictures, not how long it is. What is being recorded
+// at the moment is not among it: the camera knows it.
+func (s *Spool) Recorded(ctx context.Context, cameraID string, from, to time.Time) (time.Duration, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT start_us, end_us, recorded_us FROM segments
+		WHERE camera_id = ? AND end_us > ? AND start_us < ? AND state IN ('finished','deleted')`, cameraID, micros(from), micros(to))
+	if err != nil {
+		return 0, fmt.Errorf("ledger: coverage of camera %s: %w", cameraID, err)
+	}
+	defer rows.Close()
+	sum := time.Duration(0)
+	for rows.Next() {
+		var start, end, recorded int64
+		if err := rows.Scan(&start, &end, &recorded); err != nil {
+			return 0, fmt.Errorf("ledger: coverage of camera %s: %w", cameraID, err)
+		}
+		length := end - start
+		inside := min(end, micros(to)) - max(start, micros(from))
+		if length > 0 && inside > 0 {
+			sum += time.Duration(float64(min(recorded, length))*float64(inside)/float64(length)) * time.Microsecond
+		}
+	}
+	return sum, rows.Err()
+}
+
+// Seen is when a camera was first heard of: the beginning of its first footage or
+// gap. It is zero for one that never was.
+func (s *Spool) Seen(ctx context.Context, cameraID string) (time.Time, error) {
+	var us int64
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
+		SELECT min(start_us) AS at FROM segments WHERE camera_id = ?1
+		UNION ALL SELECT min(start_us) FROM gaps WHERE camera_id = ?1)`, cameraID).Scan(&us)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
+	}
+	return fromMicros(us), nil
+}
+
+// LastGaps lists the newest gaps of a camera that were not over at a moment, the
+// newest first.
+func (s *Spool) LastGaps(ctx context.Context, cameraID string, since time.Time, limit int) ([]Gap, error) {
+	return s.gaps(ctx, cameraID, `WHERE camera_id = ? AND (end_us = 0 OR end_us > ?) ORDER BY start_us DESC, id DESC LIMIT ?`, cameraID, micros(since), limit)
+}
