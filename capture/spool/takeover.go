@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/google/uuid"
+	"github.com/shirou/gopsutil/v4/disk"
 
 	"recording-agent/capture/mp4"
 )
@@ -41,6 +43,10 @@ func (e *KnownError) Error() string {
 // ErrLeftBehind says that a file is a segment now, and that the original could not
 // be removed.
 var ErrLeftBehind = errors.New("it is taken over, and what was taken over cannot be removed")
+
+// ErrStranded says that a file has come into the spool, but not into the ledger:
+// the next start adopts it.
+var ErrStranded = errors.New("it could not be put back and waits in the spool")
 
 // copying is the end of the name of a file that is not all there yet.
 const copying = ".copy"
@@ -144,7 +150,10 @@ func (s *Spool) bringIn(ctx context.Context, seg Segment, source string, check f
 // copyIn copies a file and makes sure that the disk has what was described.
 func (s *Spool) copyIn(ctx context.Context, seg Segment, source, name string, check func(name string) error) error {
 	temp := name + copying
-	err := copyFile(ctx, temp, source)
+	err := room(ctx, filepath.Dir(name), seg.Size)
+	if err == nil {
+		err = copyFile(ctx, temp, source)
+	}
 	if err == nil {
 		err = sameBytes(temp, seg)
 	}
@@ -162,6 +171,17 @@ func (s *Spool) copyIn(ctx context.Context, seg Segment, source, name string, ch
 		return fmt.Errorf("copy from another file system: %w", err)
 	}
 	return nil
+}
+
+// leftFree is the room that copying leaves to what is being recorded.
+const leftFree = 1 << 30
+
+func room(ctx context.Context, dir string, size int64) error {
+	usage, err := disk.UsageWithContext(ctx, dir)
+	if err == nil && usage.Free < uint64(size)+leftFree {
+		err = fmt.Errorf("%d bytes are free, %d are wanted and 1 GiB is kept for recording: %w", usage.Free, size, syscall.ENOSPC)
+	}
+	return err
 }
 
 func copyFile(ctx context.Context, to, from string) (err error) {
@@ -223,10 +243,10 @@ func (s *Spool) putBack(seg Segment, source string, copied bool) error {
 		return os.Remove(name)
 	}
 	if _, err := os.Lstat(source); !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("put back %s: another file is there by now; the next start takes it over as %s", source, seg.Path)
+		return fmt.Errorf("%w as %s: another file is in its old place by now", ErrStranded, seg.Path)
 	}
 	if err := s.rename(name, source); err != nil {
-		return fmt.Errorf("put back: %w; the next start takes it over as %s", err, seg.Path)
+		return fmt.Errorf("%w as %s: %w", ErrStranded, seg.Path, err)
 	}
 	return syncDirs(filepath.Dir(source), filepath.Dir(name))
 }
