@@ -37,6 +37,7 @@ const (
 	maxForeignTracks = 64
 	maxForeignMoof   = 16 << 20
 	maxForeignEntry  = 64 << 10
+	maxForeignScale  = 1_000_000_000 // ticks a second
 	maxForeignLength = 31 * 24 * time.Hour
 )
 
@@ -173,8 +174,8 @@ func (r *foreignFile) times(s span) (created uint64, scale uint32, err error) {
 		p.take(4)
 	}
 	scale = p.u32()
-	if p.short || scale == 0 {
-		return 0, 0, notWhole("its index has no unit of time")
+	if p.short || scale == 0 || scale > maxForeignScale {
+		return 0, 0, notWhole("its index has no unit of time that can be")
 	}
 	return created, scale, nil
 }

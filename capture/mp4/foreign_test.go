@@ -231,6 +231,7 @@ func TestUnfitFiles(t *testing.T) {
 		"more samples than entries": {change(whole, "stsz", 8, 1<<30), "do not fit"},
 		"more chunks than entries":  {change(whole, "stco", 4, 1<<30), "claims 1073741824 entries"},
 		"no unit of time":           {change(whole, "mdhd", 12, 0), "no unit of time"},
+		"too fine a unit of time":   {change(whole, "mdhd", 12, math.MaxUint32), "no unit of time"},
 		"a thousand years":          {change(whole, "stts", 12, math.MaxUint32), "last longer"},
 		"no time at all":            {change(whole, "stts", 12, 0), "last no time"},
 		"media elsewhere":           {change(whole, "url ", 0, 0), "in another file"},
