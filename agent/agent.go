@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/agent/status"
 	"recording-agent/capture"
+	"recording-agent/capture/inbox"
 	"recording-agent/capture/rtsp"
 	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
@@ -38,6 +40,7 @@ type agent struct {
 
 	spool      *spool.Spool
 	cameras    []*capture.Camera
+	inbox      *inbox.Inbox
 	uploaders  []*uploader.Uploader // by destination, as in cfg.Destinations
 	keepers    []*uploader.Housekeeper
 	reconciler *central.Reconciler // nil without a central server
@@ -105,6 +108,7 @@ func (a *agent) build() error {
 	if err := a.buildCameras(); err != nil {
 		return err
 	}
+	a.buildInbox()
 	a.buildUploaders()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
@@ -116,10 +120,7 @@ func (a *agent) build() error {
 }
 
 func (a *agent) buildCameras() error {
-	cut := capture.Segmenting{Duration: a.cfg.Segment.Duration, Part: a.cfg.Segment.Part, Sync: a.cfg.Segment.Sync, MaxBytes: math.MaxInt64}
-	for _, d := range a.cfg.Destinations() {
-		cut.MaxBytes = min(cut.MaxBytes, d.PartSize*(maxUploadParts-100))
-	}
+	cut := capture.Segmenting{Duration: a.cfg.Segment.Duration, Part: a.cfg.Segment.Part, Sync: a.cfg.Segment.Sync, MaxBytes: a.maxSegment()}
 	buffers := capture.NewBuffers()
 	for _, c := range a.cfg.Cameras {
 		session, err := rtsp.NewSession(rtsp.Options{
@@ -154,6 +155,26 @@ func planOf(c config.Camera, zone *time.Location) (*capture.Plan, error) {
 		return nil, err
 	}
 	return capture.NewPlan(set), nil
+}
+
+// maxSegment is the most bytes that each destination takes as one object.
+func (a *agent) maxSegment() int64 {
+	bytes := int64(math.MaxInt64)
+	for _, d := range a.cfg.Destinations() {
+		bytes = min(bytes, d.PartSize*(maxUploadParts-100))
+	}
+	return bytes
+}
+
+func (a *agent) buildInbox() {
+	o := inbox.Options{
+		Dir: filepath.Join(a.cfg.Agent.DataDir, "inbox"), ClientName: a.cfg.Agent.ClientName, MaxBytes: a.maxSegment(), Zone: time.Local,
+		Spool: a.spool, Log: a.log, Now: a.now,
+	}
+	for _, c := range a.cfg.Cameras {
+		o.Cameras = append(o.Cameras, inbox.Camera{ID: c.ID, Name: c.Name})
+	}
+	a.inbox = inbox.New(o)
 }
 
 func (a *agent) buildUploaders() {
@@ -223,6 +244,7 @@ func (a *agent) run(ctx context.Context) error {
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.log) })
+	rest.Go(func() error { return a.inbox.Run(ctx) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
 	}

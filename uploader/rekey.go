@@ -11,7 +11,7 @@ import (
 // something else and must not be overwritten.
 func (u *Uploader) rekey(ctx context.Context, job spool.Job, reason string) {
 	old, segment := job.Delivery.Key, job.Segment.ID
-	key := strings.TrimSuffix(old, ".mp4") + "_" + segment + ".mp4"
+	key := spool.OwnKey(old, segment)
 	if strings.Contains(old, segment) {
 		u.log.Error().Str("segment", segment).Str("key", old).Msg("another object lies under the key that only this segment can have; it is tried again")
 		if err := u.opts.Ledger.DeliveryDeferred(ctx, segment, u.opts.Destination, reason, u.opts.Now().Add(longestDefer)); err != nil {

@@ -3,6 +3,7 @@ package mp4
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"io"
 
 	"github.com/minio/crc64nvme"
 )
@@ -54,4 +55,10 @@ func updateCRC64(crc uint64, p []byte) uint64 { return crc64nvme.Update(crc, p) 
 // checksumText is the form that S3 takes and gives.
 func checksumText(crc uint64) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc))
+}
+
+// Checksum reads a file and returns its CRC64NVME in the form that S3 takes.
+func Checksum(f io.ReaderAt, size int64) (string, error) {
+	crc, err := crcOf(f, 0, size)
+	return checksumText(crc), err
 }

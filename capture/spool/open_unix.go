@@ -5,9 +5,16 @@ package spool
 import (
 	"errors"
 	"os"
+	"syscall"
 )
 
 func openFile(name string, flag int) (*os.File, error) { return os.OpenFile(name, flag, 0o640) }
+
+// errOtherDisk: a file cannot be moved to another file system, only copied.
+const errOtherDisk = syscall.EXDEV
+
+// syncFile makes the content of a file durable that another program has written.
+func syncFile(name string) error { return syncDirs(name) }
 
 // syncDirs makes directory entries durable: POSIX promises nothing of a file's
 // name until its directory has been synced.

@@ -36,5 +36,21 @@ func openFile(name string, flag int) (*os.File, error) {
 	}
 }
 
+// errOtherDisk: a file cannot be moved to another volume, only copied.
+const errOtherDisk = windows.ERROR_NOT_SAME_DEVICE
+
+// syncFile makes the content of a file durable that another program has written;
+// one that is read-only here has to be believed.
+func syncFile(name string) error {
+	f, err := openFile(name, os.O_RDWR)
+	if errors.Is(err, windows.ERROR_ACCESS_DENIED) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
 // syncDirs has nothing to do: NTFS journals its directories.
 func syncDirs(...string) error { return nil }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -186,6 +187,10 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if entry.Type().IsRegular() && strings.HasSuffix(name, ".mp4"+copying) {
+			_ = os.Remove(name) // what was copied is still where it was, and this no loss
+			return nil
+		}
 		if entry.IsDir() || !entry.Type().IsRegular() || filepath.Ext(name) != ".mp4" {
 			return nil
 		}
@@ -218,7 +223,7 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 		return errors.New("its name is not that of a segment")
 	}
 	seg := Segment{ID: segmentID, CameraID: cameraID, CameraName: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
-	result, err := recoverFile(name)
+	result, err := readFile(name, segmentID)
 	if errors.Is(err, mp4.ErrEmpty) {
 		if err := s.Begun(ctx, seg); err != nil {
 			return err
@@ -229,6 +234,10 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 		return err
 	}
 	seg.take(result)
+	if foreign(seg.ID) && ForeignID(seg.CameraID, seg.Size, seg.Checksum) != seg.ID {
+		s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", rel).
+			Msg("the disk returns other bytes than were taken over from another recorder: the segment is adopted as it is now; look at the disk")
+	}
 	if err := s.adopted(ctx, seg); err != nil {
 		return err
 	}
@@ -244,7 +253,7 @@ func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recover
 	if seg.State != Missing {
 		return nil
 	}
-	result, err := recoverFile(name)
+	result, err := readFile(name, seg.ID)
 	if err != nil {
 		return err
 	}

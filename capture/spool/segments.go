@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"recording-agent/capture/mp4"
@@ -42,12 +43,20 @@ func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
 	return nil
 }
 
+// OwnKey is a key that only this segment can have, for when its own is taken.
+func OwnKey(key, segmentID string) string {
+	return strings.TrimSuffix(key, ".mp4") + "_" + segmentID + ".mp4"
+}
+
 // plan makes the deliveries of a segment that are not there yet. The key is
-// rendered here, once, and never again.
+// rendered here, once, and never again. Another recorder's file may begin in the
+// same millisecond as ours, and then gets another key.
 func (s *Spool) plan(ctx context.Context, tx *sql.Tx, seg Segment) error {
 	for _, d := range s.opts.Destinations {
+		key := d.Key(seg)
 		_, err := tx.ExecContext(ctx, `INSERT INTO deliveries (segment_id, destination, bucket, key, state)
-			VALUES (?,?,?,?,'pending') ON CONFLICT DO NOTHING`, seg.ID, d.Name, d.Bucket, d.Key(seg))
+			VALUES (?1, ?2, ?3, iif(EXISTS (SELECT 1 FROM deliveries WHERE destination = ?2 AND key = ?4), ?5, ?4), 'pending')
+			ON CONFLICT DO NOTHING`, seg.ID, d.Name, d.Bucket, key, OwnKey(key, seg.ID))
 		if err != nil {
 			return fmt.Errorf("plan its delivery to %s: %w", d.Name, err)
 		}

@@ -7,7 +7,8 @@
 //	lock                                   held by the one agent that runs on it
 //	spool.id                               binds the directory to its ledger
 //	ledger.db                              SQLite
-//	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished
+//	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished; an id of
+//	                                       version 5: another recorder's, see ForeignID
 package spool
 
 import (
@@ -45,6 +46,7 @@ type Spool struct {
 	opts   Options
 	lock   *flock.Flock
 	ledger *ledger
+	rename func(from, to string) error // os.Rename
 
 	mu         sync.Mutex
 	subs       []chan struct{}
@@ -69,7 +71,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if !held {
 		return nil, fmt.Errorf("%w (%s): stop it first, or give this one a data_dir of its own", ErrLocked, o.Dir)
 	}
-	s := &Spool{opts: o, lock: lock, growing: map[string]int64{}}
+	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
 		err = s.bind(ctx)
 	}
