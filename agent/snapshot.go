@@ -13,8 +13,8 @@ import (
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
-	for _, c := range a.cameras {
-		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c.Status()))
+	for _, c := range a.fleet.statuses() {
+		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c))
 	}
 	for i, d := range a.cfg.Destinations() {
 		u := a.uploaders[i].Status()
@@ -66,8 +66,8 @@ func (a *agent) freeBytes(ctx context.Context) uint64 {
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {
 	p := central.Pulse{FreeBytes: a.freeBytes(ctx)}
-	for _, c := range a.cameras {
-		if c.Status().State == capture.Live {
+	for _, c := range a.fleet.statuses() {
+		if c.State == capture.Live {
 			p.ActiveRecordings++
 		}
 	}
