@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type agent struct {
 	keepers    []*uploader.Housekeeper
 	reconciler *central.Reconciler // nil without a central server
 	heartbeat  *central.Heartbeat
+	assigned   *central.Assignments // nil unless central's cameras are recorded
 	reaper     *uploader.Reaper
 	status     *status.Server
 }
@@ -165,6 +167,13 @@ func (a *agent) buildCentral() {
 	a.heartbeat = &central.Heartbeat{
 		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
 	}
+	if a.cfg.Central.Cameras {
+		a.assigned = &central.Assignments{
+			Fetch: client.Assigned, Deliver: a.fleet.assign, Zone: a.fleet.zoneNow, File: filepath.Join(a.cfg.Agent.DataDir, assignedFile),
+			Interval: a.cfg.Central.SyncInterval, Log: a.log, Now: a.now,
+		}
+		a.assigned.Load()
+	}
 }
 
 // run lets the parts run until ctx ends, then stops them in order: the cameras
@@ -188,6 +197,9 @@ func (a *agent) run(ctx context.Context) error {
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })
+	}
+	if a.assigned != nil {
+		rest.Go(func() error { return a.assigned.Run(behind) })
 	}
 	var cameras sync.WaitGroup
 	cameras.Go(func() { a.fleet.run(ctx) })

@@ -13,6 +13,9 @@ import (
 // maxUploadParts is how many parts a segment may have: S3's limit.
 const maxUploadParts = 10_000
 
+// assignedFile is where, in data_dir, the cameras are kept that central has assigned.
+const assignedFile = "central-cameras.json"
+
 func (a *agent) buildFleet() {
 	a.fleet = newFleet(a.log, a.now)
 	buffers := capture.NewBuffers()

@@ -289,3 +289,23 @@ func (f *fleet) known() (out []config.Camera) {
 	}
 	return out
 }
+
+// scheduled is a schedule that is in force, and whose it is.
+type scheduled struct {
+	schedule.Schedule
+	camera config.Camera
+}
+
+// schedules are those that are in force.
+func (f *fleet) schedules() (out []scheduled) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.wanted {
+		for _, s := range w.hours.schedules {
+			if s.Active {
+				out = append(out, scheduled{s, w.camera})
+			}
+		}
+	}
+	return out
+}

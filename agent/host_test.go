@@ -51,6 +51,7 @@ type host struct {
 	segment string   // duration
 	more    string   // at the end of the configuration
 	local   bool     // without any destination
+	follows bool     // the cameras are central's
 	hub     *rtsptest.Hub
 	silence context.CancelFunc
 	store   *s3test.Server
@@ -114,7 +115,14 @@ func (h *host) configure() {
 	h.status = l.Addr().String()
 	l.Close()
 	var cameras strings.Builder
+	follow := ""
+	if h.follows {
+		follow = "cameras = true\nsync_interval = \"5s\""
+	}
 	for _, id := range h.cameras {
+		if h.follows {
+			break
+		}
 		fmt.Fprintf(&cameras, "[[camera]]\nid = %q\nurl = %q\ntransport = \"tcp\"\n", id, h.hub.URL(id))
 	}
 	store := fmt.Sprintf(`
@@ -138,12 +146,13 @@ storage = %q
 url = "http://%s"
 token = "test"
 client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+%s
 [segment]
 duration = %q
 %s
 [status]
 listen = %q
-%s%s`, h.data(), storage, h.toRows.Address, h.segment, store, h.status, &cameras, h.more)
+%s%s`, h.data(), storage, h.toRows.Address, follow, h.segment, store, h.status, &cameras, h.more)
 	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}

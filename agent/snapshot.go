@@ -16,6 +16,9 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	for _, c := range a.fleet.statuses() {
 		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c))
 	}
+	for _, one := range a.fleet.schedules() {
+		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
+	}
 	for i, d := range a.cfg.Destinations() {
 		u := a.uploaders[i].Status()
 		backlog, err := a.spool.Backlog(ctx, d.Name)
@@ -36,6 +39,10 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 		s.Central = &status.Central{
 			URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy,
 		}
+	}
+	if a.assigned != nil {
+		c := a.assigned.Status()
+		s.Sync = &status.Sync{Interval: a.assigned.Interval, LastSuccess: c.LastSync, LastError: c.LastError, Remedy: c.Remedy, Complaints: c.Complaints}
 	}
 	return s, nil
 }

@@ -50,6 +50,8 @@ type Central struct {
 	Token             Secret
 	ClientID          string
 	HeartbeatInterval time.Duration
+	Cameras           bool // record the cameras that it assigns
+	SyncInterval      time.Duration
 }
 
 // Camera is one [[camera]].

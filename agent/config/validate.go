@@ -35,8 +35,13 @@ func (p *parser) central(s *section, c *Config) {
 	c.Central.Token = s.secret("token")
 	c.Central.ClientID = s.text("client_id", "")
 	c.Central.HeartbeatInterval = s.duration("heartbeat_interval", time.Minute, 5*time.Second, time.Hour)
+	c.Central.Cameras = s.flag("cameras", false)
+	c.Central.SyncInterval = s.duration("sync_interval", 30*time.Second, 5*time.Second, time.Hour)
 	s.done()
 	if c.Central.URL == "" {
+		if c.Central.Cameras {
+			s.problem("cameras", "there is no central server to get them from", "write central.url, or take it out")
+		}
 		return
 	}
 	if u := webURL(c.Central.URL); u == nil || strings.Contains(u.Path, "/v0/") {
@@ -92,7 +97,7 @@ func (p *parser) cameras(list []*section, c *Config) {
 		s.done()
 		c.Cameras = append(c.Cameras, cam)
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && !c.Central.Cameras {
 		c.Warnings = append(c.Warnings, "no [[camera]]: nothing will be recorded")
 	}
 }

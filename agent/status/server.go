@@ -204,8 +204,10 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) (Snapshot, boo
 	return snap, true
 }
 
-func (s *Server) schedules(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, schedulesAnswer{Schedules: []any{}})
+func (s *Server) schedules(w http.ResponseWriter, r *http.Request) {
+	if snap, ok := s.snapshot(w, r); ok {
+		reply(w, http.StatusOK, answerSchedules(snap))
+	}
 }
 
 // notYet is what manual recording answers while every camera records all the time.

@@ -32,6 +32,11 @@ func full(context.Context) (Snapshot, error) {
 		},
 		Destinations: []Destination{{Name: "primary", Required: true, Bucket: "footage", Location: "s3://footage", Connected: true, BacklogSegs: 3, BacklogBytes: 3 << 20,
 			BacklogSeconds: 900.04, InFlight: 1, LastSuccess: epoch}},
+		Schedules: []Schedule{
+			{ID: "5b0c2f0e-6a51-4d0c-9f7e-2a1d6a3c9b10", Name: "Nights", Type: "daily", Camera: "Front gate", Start: 22 * time.Hour, End: 6*time.Hour + 30*time.Minute + time.Second},
+			{Type: "weekly", Camera: "Yard", End: 24 * time.Hour},
+		},
+		Sync:    &Sync{Interval: 15 * time.Second, LastSuccess: epoch.Add(-time.Second), LastError: "502", Remedy: "wait", Complaints: []string{"camera 3: its id is not a UUID"}},
 		Central: &Central{URL: "https://central.example.com", Connected: false, Pending: 4, LastSuccess: epoch, LastError: "502", Remedy: "check central.url"},
 	}, nil
 }
@@ -65,6 +70,7 @@ func TestGoldenAnswers(t *testing.T) {
 		{"status", "GET", "/status", 200, nil},
 		{"status_empty", "GET", "/status", 200, empty},
 		{"schedules", "GET", "/schedules", 200, nil},
+		{"schedules_empty", "GET", "/schedules", 200, empty},
 		{"manual_record", "POST", "/manual-record?camera_id=gate&duration_minutes=5", 501, nil},
 		{"manual_record_unknown", "POST", "/manual-record?camera_id=nobody", 404, nil},
 		{"manual_record_missing", "POST", "/manual-record", 422, nil},
