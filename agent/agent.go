@@ -103,7 +103,8 @@ func (a *agent) build() {
 		a.buildCentral()
 	}
 	a.status = status.New(status.Options{
-		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Snapshot: a.snapshot, Log: a.log, Now: a.now,
+		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
+		Snapshot: a.snapshot, Manual: manual{a}, Log: a.log, Now: a.now,
 	})
 }
 

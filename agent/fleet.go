@@ -155,7 +155,7 @@ func (f *fleet) moor() {
 	for id, b := range f.berths {
 		if !is[id] && b.is {
 			b.is, b.dropped = false, true
-			b.plan.End(f.now())
+			b.plan.Forget()
 			f.log.Info().Str("camera", b.wanted.camera.ID).Str("name", b.wanted.camera.Name).Msg("camera is not wanted any more: its segment is finished")
 		}
 	}
@@ -269,15 +269,37 @@ func (f *fleet) statuses() (out []capture.Status) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, w := range f.wanted {
-		b := f.berths[berthOf(w.camera.ID)]
-		s := capture.Status{State: capture.Waiting, LastError: b.fault}
-		if b.camera != nil && b.fault == "" {
-			s = b.camera.Status()
-		}
-		s.ID, s.Name = w.camera.ID, w.camera.Name
-		out = append(out, s)
+		out = append(out, f.status(w))
 	}
 	return out
+}
+
+func (f *fleet) status(w wanted) capture.Status {
+	b := f.berths[berthOf(w.camera.ID)]
+	s := capture.Status{State: capture.Waiting, LastError: b.fault}
+	if b.camera != nil && b.fault == "" {
+		s = b.camera.Status()
+	}
+	s.ID, s.Name = w.camera.ID, w.camera.Name
+	return s
+}
+
+// found is one of the wanted cameras.
+type found struct {
+	always bool
+	plan   *capture.Plan
+	shown  capture.Status
+}
+
+func (f *fleet) find(id string) (found, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.wanted {
+		if berthOf(w.camera.ID) == berthOf(id) {
+			return found{w.always, f.berths[berthOf(id)].plan, f.status(w)}, true
+		}
+	}
+	return found{}, false
 }
 
 // known are the settings of the wanted cameras.

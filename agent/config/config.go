@@ -122,6 +122,7 @@ type Retention struct {
 type Status struct {
 	Listen       string
 	AllowedHosts []string
+	Token        Secret // for requests that change something
 }
 
 // Log is [log].

@@ -161,12 +161,16 @@ func (p *parser) retention(s *section, c *Config) {
 func (p *parser) status(s *section, c *Config) {
 	c.Status.Listen = s.text("listen", "127.0.0.1:8001")
 	c.Status.AllowedHosts = s.texts("allowed_hosts")
+	c.Status.Token = s.secret("token")
 	s.done()
 	host, port, err := net.SplitHostPort(c.Status.Listen)
 	if _, perr := net.LookupPort("tcp", port); err != nil || perr != nil {
 		s.problem("listen", fmt.Sprintf("%q is not an address", c.Status.Listen), `write "127.0.0.1:8001"`)
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		c.Warnings = append(c.Warnings, "status.listen is open to the network, and asks for no password")
+		c.Warnings = append(c.Warnings, "status.listen is open to the network: whoever reaches it can read the agent's state")
+		if !c.Status.Token.IsSet() && !s.unset("token") {
+			c.Warnings = append(c.Warnings, "without status.token nothing can be changed through a status.listen that is open to the network")
+		}
 	}
 	for _, h := range c.Status.AllowedHosts {
 		if h == "" || strings.ContainsAny(h, "/: ") {
