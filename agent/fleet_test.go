@@ -228,10 +228,13 @@ func TestCameraGoesAndComesBack(t *testing.T) {
 			time.Sleep(15 * time.Second)
 			y.configure(gate)
 			time.Sleep(5 * time.Second)
-			if y.recorded("lane") != y.sent["lane"] {
-				t.Errorf("%d pictures recorded, %d sent", y.recorded("lane"), y.sent["lane"])
+			y.mu.Lock()
+			sent := y.sent["lane"]
+			y.mu.Unlock()
+			if y.recorded("lane") != sent {
+				t.Errorf("%d pictures recorded, %d sent", y.recorded("lane"), sent)
 			}
-			time.Sleep(time.Hour)
+			time.Sleep(5 * time.Minute)
 			y.configure(gate, lane)
 			time.Sleep(15 * time.Second)
 			y.configure(gate) // and again at once: the old one still finishes
@@ -322,5 +325,39 @@ func TestCameraThatCannotBeBuilt(t *testing.T) {
 		if n := strings.Count(y.log.String(), "cannot be recorded"); n != 1 {
 			t.Errorf("said %d times:\n%s", n, y.log.String())
 		}
+	})
+}
+
+// What is recorded by hand survives other settings and schedules, and not that the
+// camera is taken away.
+func TestRecordingByHandAcrossChanges(t *testing.T) {
+	inBubble(t, func(t *testing.T, y *yard) {
+		later := camera("gate", "Gate", hourly("", 5))
+		y.configure(later)
+		y.run(func() {
+			time.Sleep(time.Second)
+			b, known := y.fleet.find("GATE")
+			if !known || b.always || !b.plan.Begin(time.Now(), 0) {
+				t.Fatalf("found %+v, %v", b, known)
+			}
+			time.Sleep(5 * time.Second)
+			other := later
+			other.Audio = false
+			other.Schedules = []schedule.Schedule{hourly("", 6)}
+			y.configure(other)
+			time.Sleep(5 * time.Second)
+			if got := y.states(); !slices.Equal(got, []string{"gate: recording"}) {
+				t.Errorf("states %v", got)
+			}
+			y.configure()
+			if _, known := y.fleet.find("gate"); known {
+				t.Error("a camera that is not wanted is found")
+			}
+			y.configure(other)
+			time.Sleep(5 * time.Second)
+			if got := y.states(); !slices.Equal(got, []string{"gate: off schedule"}) {
+				t.Errorf("states %v", got)
+			}
+		})
 	})
 }
