@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"sync"
 	"time"
@@ -15,49 +14,46 @@ import (
 	"recording-agent/agent/central"
 	"recording-agent/agent/config"
 	"recording-agent/agent/status"
-	"recording-agent/capture"
 	"recording-agent/capture/inbox"
-	"recording-agent/capture/rtsp"
-	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader"
 	"recording-agent/uploader/s3"
 )
 
-const (
-	// uploadGrace is what uploads in flight get when the agent stops.
-	uploadGrace = 10 * time.Second
-	// maxUploadParts is how many parts a segment may have: S3's limit.
-	maxUploadParts = 10_000
-)
+// uploadGrace is what uploads in flight get when the agent stops.
+const uploadGrace = 10 * time.Second
 
-// agent is the wiring: what there is, and who is told what.
+// agent is the wiring: what there is, and who is told what. cfg is the
+// configuration of the start: what can change since then is with whom it concerns.
 type agent struct {
 	cfg     *config.Config
+	text    []byte // of its file
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
 
 	spool      *spool.Spool
-	cameras    []*capture.Camera
 	inbox      *inbox.Inbox
+	fleet      *fleet
+	level      *logLevel
 	uploaders  []*uploader.Uploader // by destination, as in cfg.Destinations
 	keepers    []*uploader.Housekeeper
 	reconciler *central.Reconciler // nil without a central server
 	heartbeat  *central.Heartbeat
+	assigned   *central.Assignments // nil unless central's cameras are recorded
 	reaper     *uploader.Reaper
 	status     *status.Server
 }
 
 // runAgent runs the agent from start to drain.
 func runAgent(ctx context.Context, cfg *config.Config) error {
-	log, closer := newLog(cfg.Log)
+	log, level, closer := newLog(cfg.Log)
 	defer closer.Close()
 	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	err := startAndRun(ctx, cfg, log)
+	err := startAndRun(ctx, cfg, log, level)
 	if err != nil {
 		log.Error().Err(err).Msg("agent failed")
 		return err
@@ -68,8 +64,8 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
-func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger) (err error) {
-	a := &agent{cfg: cfg, log: log, now: time.Now, started: time.Now()}
+func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, level *logLevel) (err error) {
+	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: time.Now, started: time.Now()}
 	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
 		return err
 	}
@@ -85,9 +81,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger) (e
 		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
-	if err := a.build(); err != nil {
-		return err
-	}
+	a.build()
 	return a.run(ctx)
 }
 
@@ -104,77 +98,17 @@ func (a *agent) spoolOptions() spool.Options {
 }
 
 // build makes the parts; none of them runs yet.
-func (a *agent) build() error {
-	if err := a.buildCameras(); err != nil {
-		return err
-	}
+func (a *agent) build() {
+	a.buildFleet()
 	a.buildInbox()
 	a.buildUploaders()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
 	a.status = status.New(status.Options{
-		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Snapshot: a.snapshot, Retry: a.retry, Log: a.log, Now: a.now,
+		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
+		Snapshot: a.snapshot, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
 	})
-	return nil
-}
-
-func (a *agent) buildCameras() error {
-	cut := capture.Segmenting{Duration: a.cfg.Segment.Duration, Part: a.cfg.Segment.Part, Sync: a.cfg.Segment.Sync, MaxBytes: a.maxSegment()}
-	buffers := capture.NewBuffers()
-	for _, c := range a.cfg.Cameras {
-		session, err := rtsp.NewSession(rtsp.Options{
-			URL: c.StreamURL().Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
-			Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
-			KeepAlive: rtsp.KeepAlive(c.KeepAlive), DialTimeout: c.Timeout, RequestTimeout: c.Timeout,
-			StallTimeout: c.StallTimeout, KeyframeTimeout: c.KeyframeTimeout,
-		})
-		if err != nil {
-			return fmt.Errorf("camera %s: %w", c.ID, err)
-		}
-		plan, err := planOf(c, a.cfg.Agent.Zone)
-		if err != nil {
-			return fmt.Errorf("camera %s: %w", c.ID, err)
-		}
-		a.cameras = append(a.cameras, capture.New(capture.Options{
-			ID: c.ID, Name: c.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: cut, Plan: plan, Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now,
-			Stream: func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) },
-		}))
-	}
-	return nil
-}
-
-// planOf is when a camera of the configuration is recorded: without schedules at all
-// times.
-func planOf(c config.Camera, zone *time.Location) (*capture.Plan, error) {
-	if len(c.Schedules) == 0 {
-		return capture.NewPlan(nil), nil
-	}
-	set, err := schedule.NewSet(zone, c.Schedules)
-	if err != nil {
-		return nil, err
-	}
-	return capture.NewPlan(set), nil
-}
-
-// maxSegment is the most bytes that each destination takes as one object.
-func (a *agent) maxSegment() int64 {
-	bytes := int64(math.MaxInt64)
-	for _, d := range a.cfg.Destinations() {
-		bytes = min(bytes, d.PartSize*(maxUploadParts-100))
-	}
-	return bytes
-}
-
-func (a *agent) buildInbox() {
-	o := inbox.Options{
-		Dir: filepath.Join(a.cfg.Agent.DataDir, "inbox"), ClientName: a.cfg.Agent.ClientName, MaxBytes: a.maxSegment(), Zone: time.Local,
-		Spool: a.spool, Log: a.log, Now: a.now,
-	}
-	for _, c := range a.cfg.Cameras {
-		o.Cameras = append(o.Cameras, inbox.Camera{ID: c.ID, Name: c.Name})
-	}
-	a.inbox = inbox.New(o)
 }
 
 func (a *agent) buildUploaders() {
@@ -202,8 +136,14 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	}
 	a.uploaders = append(a.uploaders, uploader.New(o))
 	a.keepers = append(a.keepers, &uploader.Housekeeper{
-		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: config.KeyOwner(d.Key, a.cfg.Agent.ClientName, a.cfg.Cameras), Log: a.log, Now: a.now,
+		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: a.ownKey(d.Key), Log: a.log, Now: a.now,
 	})
+}
+
+// ownKey tells the keys of this agent from those of others, whichever cameras it has
+// when it is asked.
+func (a *agent) ownKey(template string) func(key string) bool {
+	return func(key string) bool { return config.KeyOwner(template, a.cfg.Agent.ClientName, a.fleet.known())(key) }
 }
 
 func storeOptions(d config.Destination) s3.Options {
@@ -233,6 +173,13 @@ func (a *agent) buildCentral() {
 	a.heartbeat = &central.Heartbeat{
 		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
 	}
+	if a.cfg.Central.Cameras {
+		a.assigned = &central.Assignments{
+			Fetch: client.Assigned, Deliver: a.fleet.assign, Zone: a.fleet.zoneNow, File: filepath.Join(a.cfg.Agent.DataDir, assignedFile),
+			Interval: a.cfg.Central.SyncInterval, Log: a.log, Now: a.now,
+		}
+		a.assigned.Load()
+	}
 }
 
 // run lets the parts run until ctx ends, then stops them in order: the cameras
@@ -243,8 +190,8 @@ func (a *agent) run(ctx context.Context) error {
 	var rest errgroup.Group
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
-	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.log) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
+	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.text, a.log, a.apply) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
 	}
@@ -258,10 +205,11 @@ func (a *agent) run(ctx context.Context) error {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })
 	}
-	var cameras sync.WaitGroup
-	for _, c := range a.cameras {
-		cameras.Go(func() { c.Run(ctx) })
+	if a.assigned != nil {
+		rest.Go(func() error { return a.assigned.Run(behind) })
 	}
+	var cameras sync.WaitGroup
+	cameras.Go(func() { a.fleet.run(ctx) })
 	a.ready()
 	<-ctx.Done()
 	a.stopping()

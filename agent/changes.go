@@ -5,7 +5,10 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -18,48 +21,81 @@ import (
 // editors write in several steps.
 const settle = time.Second
 
-// watchConfig says in the log when the configuration file is changed: whether it
-// is valid, and that it takes a restart. It runs until ctx ends.
-func watchConfig(ctx context.Context, path string, log zerolog.Logger) error {
-	watcher, err := fsnotify.NewWatcher()
-	if err == nil {
-		defer watcher.Close()
-		// The directory, because most editors replace the file.
-		err = watcher.Add(filepath.Dir(path))
-	}
-	if err != nil {
-		log.Warn().Err(err).Msg("changes of the configuration file will not be noticed")
-		return nil
-	}
-	read := func() []byte {
-		data, _ := os.ReadFile(path) // what cannot be read is told apart when it is loaded
-		return data
-	}
-	known := read()
-	var settled <-chan time.Time
+// watchConfig has a changed configuration applied once it is valid. It looks when
+// the file is changed, and at SIGHUP also when what the file names may have been:
+// secrets in files of their own. known is what the file held at the start. It runs
+// until ctx ends.
+func watchConfig(ctx context.Context, path string, known []byte, log zerolog.Logger, apply func(*config.Config)) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // Windows has no such signal: then it never comes
+	defer signal.Stop(hangup)
+	events, errs, stop := watchFile(path, log)
+	defer stop()
+	settled := time.After(settle) // it may have been changed since the start
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case event := <-watcher.Events:
+		case event := <-events:
 			if filepath.Base(event.Name) == filepath.Base(path) {
 				settled = time.After(settle)
 			}
-		case err := <-watcher.Errors:
+		case err := <-errs:
 			log.Debug().Err(err).Msg("watching the configuration file")
+		case <-hangup:
+			known = contentOf(path)
+			reload(path, log, apply)
 		case <-settled:
-			if data := read(); !bytes.Equal(data, known) {
+			if data := contentOf(path); !bytes.Equal(data, known) {
 				known = data
-				judgeConfig(path, log)
+				reload(path, log, apply)
 			}
 		}
 	}
 }
 
-func judgeConfig(path string, log zerolog.Logger) {
-	if _, err := config.Load(path, config.System()); err != nil {
+// contentOf is nothing for a file that cannot be read: why is told when it is loaded.
+func contentOf(path string) []byte {
+	data, _ := os.ReadFile(path)
+	return data
+}
+
+// watchFile watches a file; where that is not possible nothing ever comes.
+func watchFile(path string, log zerolog.Logger) (<-chan fsnotify.Event, <-chan error, func()) {
+	watcher, err := fsnotify.NewWatcher()
+	if err == nil {
+		// The directory, because most editors replace the file.
+		if err = watcher.Add(filepath.Dir(path)); err != nil {
+			watcher.Close()
+		}
+	}
+	if err != nil {
+		log.Warn().Err(err).Msg("changes of the configuration file will not be noticed; where there is SIGHUP, it makes the agent read the file")
+		return nil, nil, func() {}
+	}
+	return watcher.Events, watcher.Errors, func() { watcher.Close() }
+}
+
+func reload(path string, log zerolog.Logger, apply func(*config.Config)) {
+	cfg, err := config.Load(path, config.System())
+	if err != nil {
 		log.Warn().Str("problems", fmt.Sprint(err)).Msg("the configuration was changed and is not valid; the agent goes on with the one it has, and would not start again")
 		return
 	}
-	log.Info().Msg("the configuration was changed and is valid; restart the agent to apply it")
+	apply(cfg)
+}
+
+// apply lets the agent follow a configuration as far as it can without a restart.
+func (a *agent) apply(cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		a.log.Warn().Msg(w)
+	}
+	a.level.set(cfg.Log.Level)
+	a.configure(cfg)
+	log := a.log.Info()
+	said := "the configuration was read anew and is in force"
+	if keys := config.NeedsRestart(a.cfg, cfg); len(keys) > 0 {
+		log, said = a.log.Warn(), "the configuration was read anew; needs a restart: "+strings.Join(keys, ", ")+"; the rest is in force"
+	}
+	log.Int("cameras", len(cfg.Cameras)).Msg(said)
 }

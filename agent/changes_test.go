@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"recording-agent/agent/config"
 )
 
 // said is a log that can be read while it is written.
@@ -28,16 +30,28 @@ func (s *said) Write(p []byte) (int, error) {
 func (s *said) await(t *testing.T, text string) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		s.mu.Lock()
-		found := strings.Contains(s.buf.String(), text)
-		s.mu.Unlock()
-		if found {
+		if strings.Contains(s.String(), text) {
 			return
 		}
 	}
-	t.Fatalf("never said: %s\n%s", text, s.buf.String())
+	t.Fatalf("never said: %s\n%s", text, s)
 }
 
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+// take returns what was said since the last time.
+func (s *said) take() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.buf.Reset()
+	return s.buf.String()
+}
+
+// Changes are applied when they are valid, and reported when they are not.
 func TestChangedConfigurationIsJudged(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.toml")
 	valid := "[agent]\nclient_name = \"host\"\n[[camera]]\nid = \"gate\"\nurl = \"rtsp://127.0.0.1/x\"\n"
@@ -53,18 +67,26 @@ func TestChangedConfigurationIsJudged(t *testing.T) {
 	}
 	write(valid)
 	log := &said{}
+	applied := make(chan *config.Config, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
-	watching.Go(func() { _ = watchConfig(ctx, path, zerolog.New(log)) })
+	watching.Go(func() {
+		_ = watchConfig(ctx, path, []byte(valid), zerolog.New(log), func(c *config.Config) { applied <- c })
+	})
 	defer watching.Wait()
 	defer stop()
-	// Changes are only seen once the watcher stands; write until it does.
-	for i := 0; i < 50; i++ {
-		write(valid + strings.Repeat("# a comment\n", i+1))
-		time.Sleep(50 * time.Millisecond)
+	write(valid + "audio = false\n") // perhaps before the watcher stands
+	if c := <-applied; c.Cameras[0].Audio {
+		t.Errorf("applied: %+v", c)
 	}
-	log.await(t, "restart the agent to apply it")
 	write(strings.Replace(valid, "client_name", "klient_name", 1))
 	log.await(t, "would not start again")
 	log.await(t, "klient_name")
+	write(valid)
+	if c := <-applied; !c.Cameras[0].Audio {
+		t.Errorf("applied: %+v", c)
+	}
+	if len(applied) > 0 {
+		t.Errorf("applied once more: %+v", <-applied)
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +51,7 @@ type host struct {
 	segment string   // duration
 	more    string   // at the end of the configuration
 	local   bool     // without any destination
+	follows bool     // the cameras are central's
 	hub     *rtsptest.Hub
 	silence context.CancelFunc
 	store   *s3test.Server
@@ -60,7 +61,7 @@ type host struct {
 	toRows  *wiretest.Line
 	status  string
 	agent   *exec.Cmd
-	said    bytes.Buffer
+	said    said
 }
 
 func newHost(t *testing.T) *host {
@@ -114,7 +115,14 @@ func (h *host) configure() {
 	h.status = l.Addr().String()
 	l.Close()
 	var cameras strings.Builder
+	follow := ""
+	if h.follows {
+		follow = "cameras = true\nsync_interval = \"5s\""
+	}
 	for _, id := range h.cameras {
+		if h.follows {
+			break
+		}
 		fmt.Fprintf(&cameras, "[[camera]]\nid = %q\nurl = %q\ntransport = \"tcp\"\n", id, h.hub.URL(id))
 	}
 	store := fmt.Sprintf(`
@@ -138,12 +146,13 @@ storage = %q
 url = "http://%s"
 token = "test"
 client_id = "1b4e28ba-2fa1-41d2-883f-0016d3cca427"
+%s
 [segment]
 duration = %q
 %s
 [status]
 listen = %q
-%s%s`, h.data(), storage, h.toRows.Address, h.segment, store, h.status, &cameras, h.more)
+%s%s`, h.data(), storage, h.toRows.Address, follow, h.segment, store, h.status, &cameras, h.more)
 	if err := os.WriteFile(h.config(), []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -169,9 +178,8 @@ func (h *host) kill() {
 		_ = h.agent.Process.Kill()
 		_ = h.agent.Wait()
 	}
-	if h.t.Failed() && h.said.Len() > 0 {
-		h.t.Logf("the agent said:\n%s", &h.said)
-		h.said.Reset()
+	if text := h.said.take(); h.t.Failed() && text != "" {
+		h.t.Logf("the agent said:\n%s", text)
 	}
 }
 
@@ -183,6 +191,21 @@ func (h *host) stop() {
 	}
 	if err := h.agent.Wait(); err != nil {
 		h.t.Errorf("the agent did not end well: %v", err)
+	}
+}
+
+// edit changes the configuration file of an agent that runs.
+func (h *host) edit(old, new string) {
+	h.t.Helper()
+	data, err := os.ReadFile(h.config())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if !strings.Contains(string(data), old) {
+		h.t.Fatalf("the configuration does not hold %q", old)
+	}
+	if err := os.WriteFile(h.config(), []byte(strings.Replace(string(data), old, new, 1)), 0o600); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -214,6 +237,44 @@ func (h *host) until(limit time.Duration, condition func() string) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
+}
+
+// shown is a camera as /status shows it.
+type shown struct {
+	ID, Name, State string
+	Frames          int64
+	Reconnects      int64
+}
+
+// shows returns the cameras that the agent shows; none while it does not answer.
+func (h *host) shows() []shown {
+	response, err := http.Get("http://" + h.status + "/status")
+	if err != nil {
+		return nil
+	}
+	defer response.Body.Close()
+	var s struct {
+		Cameras []shown `json:"camera_status"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&s); err != nil {
+		h.t.Errorf("the agent's state: %v", err)
+	}
+	return s.Cameras
+}
+
+// untilStates waits until the cameras are shown in these states, in order.
+func (h *host) untilStates(limit time.Duration, want ...string) {
+	h.t.Helper()
+	h.until(limit, func() string {
+		var got []string
+		for _, c := range h.shows() {
+			got = append(got, c.State)
+		}
+		if !slices.Equal(got, want) {
+			return fmt.Sprintf("cameras %v, they are %v", want, got)
+		}
+		return ""
+	})
 }
 
 // backlog says what has not gone all the way yet.

@@ -17,7 +17,7 @@ func (a *agent) tell(state string) {
 }
 
 func (a *agent) ready() {
-	a.tell(daemon.SdNotifyReady + fmt.Sprintf("\nSTATUS=recording %d cameras", len(a.cameras)))
+	a.tell(daemon.SdNotifyReady + fmt.Sprintf("\nSTATUS=recording %d cameras", len(a.fleet.known())))
 }
 
 func (a *agent) stopping() { a.tell(daemon.SdNotifyStopping + "\nSTATUS=finishing open segments") }

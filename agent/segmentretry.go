@@ -50,7 +50,7 @@ is nothing to be done: at its start it tries everything again.`,
 				}
 				path = "/segments/" + id + "/retry"
 			}
-			said, err := askToRetry(c.Context(), cfg.Status.Listen, path)
+			said, err := askToRetry(c.Context(), cfg.Status, path)
 			if err != nil {
 				return err
 			}
@@ -81,15 +81,18 @@ func wholeID(ctx context.Context, cfg *config.Config, id string) (string, error)
 const askTimeout = 30 * time.Second
 
 // askToRetry posts to the agent that runs on this host.
-func askToRetry(ctx context.Context, listen, path string) (status.Retried, error) {
+func askToRetry(ctx context.Context, s config.Status, path string) (status.Retried, error) {
 	var said status.Retried
-	address, err := statusAddress(listen)
+	address, err := statusAddress(s.Listen)
 	if err != nil {
 		return said, err
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, nil)
 	if err != nil {
 		return said, fmt.Errorf("ask the agent at %s: %w", address, err)
+	}
+	if s.Token.IsSet() {
+		request.Header.Set("Authorization", "Bearer "+s.Token.Reveal())
 	}
 	request.Host = "localhost"                                                                      // served whatever the port is bound to
 	client := http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy

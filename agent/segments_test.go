@@ -34,7 +34,7 @@ type desk struct {
 
 const (
 	gate   = "8f14e45f-ceea-467f-9d4c-0a2b3c4d5e6f"
-	yard   = "c9f0f895-fb98-4b91-9d3c-2a1d6a3c9b10"
+	rear   = "c9f0f895-fb98-4b91-9d3c-2a1d6a3c9b10"
 	listen = "127.0.0.1:1" // nobody listens there
 )
 
@@ -88,7 +88,7 @@ bucket = "copy"
 endpoint = "http://127.0.0.1:1"
 [status]
 listen = %q
-`, d.data(), gate, yard, listen)
+`, d.data(), gate, rear, listen)
 	d.ok(os.WriteFile(filepath.Join(d.dir, "agent.toml"), []byte(text), 0o600))
 }
 
@@ -155,7 +155,7 @@ func (d *desk) fill() {
 	d.ok(s.PartSent(ctx, half.ID, "primary", spool.UploadPart{Number: 1, Size: 5 << 20, Checksum: "x", ETag: "y"}))
 	d.ok(s.DeliveryDeferred(ctx, half.ID, "primary", "connection \x1b[31mrefused", time.Date(2126, 1, 1, 8, 0, 0, 0, time.UTC)))
 
-	refused := d.finished(3, yard, yard)
+	refused := d.finished(3, rear, rear)
 	both(refused)
 	d.ok(s.CentralRefused(ctx, refused.ID, "403: camera is not assigned", begin, true, begin))
 
@@ -217,8 +217,8 @@ func TestSegmentsGolden(t *testing.T) {
 		"segments_deleted.txt":  {"show", segment(1)},
 		"segments_open.txt":     {"show", segment(5)},
 		"segments_refused.txt":  {"show", segment(3)},
-		"segments_of_yard.txt":  {"list", "--camera", yard},
-		"segments_no_match.txt": {"list", "--camera", yard, "--state", "deleted"},
+		"segments_of_yard.txt":  {"list", "--camera", rear},
+		"segments_no_match.txt": {"list", "--camera", rear, "--state", "deleted"},
 	} {
 		said, code := d.run(args...)
 		if code != 0 {
@@ -240,7 +240,7 @@ func TestSegmentsFilters(t *testing.T) {
 		{[]string{"--limit", "0"}, []int{1, 2, 3, 4, 5}},
 		{[]string{"--camera", gate}, []int{1, 2, 5}},
 		{[]string{"--camera", "front GATE"}, []int{1, 2, 4, 5}}, // two cameras of one name
-		{[]string{"--camera", gate, "--camera", yard}, []int{1, 2, 3, 5}},
+		{[]string{"--camera", gate, "--camera", rear}, []int{1, 2, 3, 5}},
 		{[]string{"--camera", "5"}, []int{4}}, // not configured any more
 		{[]string{"--state", "waiting"}, []int{2, 4, 5}},
 		{[]string{"--state", "failed"}, []int{2, 3}},

@@ -149,9 +149,6 @@ func (p *program) Start(s service.Service) error {
 		}
 		return err
 	}
-	if cfg.Log.File == "" {
-		cfg.Log.File = config.SystemLogFile()
-	}
 	var ctx context.Context
 	ctx, p.stop = context.WithCancel(context.Background())
 	p.done = make(chan error, 1)

@@ -13,8 +13,11 @@ import (
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
-	for _, c := range a.cameras {
-		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c.Status()))
+	for _, c := range a.fleet.statuses() {
+		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c))
+	}
+	for _, one := range a.fleet.schedules() {
+		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
 	}
 	for i, d := range a.cfg.Destinations() {
 		u := a.uploaders[i].Status()
@@ -36,6 +39,10 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 		s.Central = &status.Central{
 			URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy,
 		}
+	}
+	if a.assigned != nil {
+		c := a.assigned.Status()
+		s.Sync = &status.Sync{Interval: a.assigned.Interval, LastSuccess: c.LastSync, LastError: c.LastError, Remedy: c.Remedy, Complaints: c.Complaints}
 	}
 	return s, nil
 }
@@ -66,8 +73,8 @@ func (a *agent) freeBytes(ctx context.Context) uint64 {
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {
 	p := central.Pulse{FreeBytes: a.freeBytes(ctx)}
-	for _, c := range a.cameras {
-		if c.Status().State == capture.Live {
+	for _, c := range a.fleet.statuses() {
+		if c.State == capture.Live {
 			p.ActiveRecordings++
 		}
 	}

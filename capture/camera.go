@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,13 +26,17 @@ type Options struct {
 	Name       string
 	ClientName string
 	Stream     Stream
-	Plan       *Plan // when it is recorded
+	Plan       *Plan       // when it is recorded
+	Away       spool.Cause // why it was not recorded until now; empty: AgentStopped; NotWanted: there is no gap
 	Segmenting Segmenting
 	Spool      Spool
 	Buffers    *Buffers // shared by all cameras
 	Log        zerolog.Logger
 	Now        func() time.Time
 }
+
+// NotWanted says that a camera was not one of the agent's until now.
+const NotWanted spool.Cause = "not wanted"
 
 // Camera records one camera for as long as it runs.
 type Camera struct {
@@ -237,13 +242,13 @@ func explain(err error) (cause, remedy string) {
 	return "the camera ended the session", ""
 }
 
-// gapSinceLastRun accounts for the time in which the agent did not run, as far as
+// gapSinceLastRun accounts for the time in which the camera did not run, as far as
 // there was to be footage.
 func (c *Camera) gapSinceLastRun(ctx context.Context) {
 	now := c.opts.Now()
 	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
-	cause, detail := spool.AgentStopped, ""
-	if until.IsZero() {
+	cause, detail := cmp.Or(c.opts.Away, spool.AgentStopped), ""
+	if until.IsZero() || cause == NotWanted {
 		until, cause, detail = now, spool.Connecting, "for the first time"
 	}
 	_, open := c.opts.Plan.At(now)

@@ -11,8 +11,9 @@ import (
 // and is safe for concurrent use.
 type Plan struct {
 	mu      sync.Mutex
-	set     *schedule.Set // nil: at all times
-	manual  schedule.Window
+	set     *schedule.Set   // nil: at all times
+	manual  schedule.Window // what is recorded by hand
+	stopped schedule.Window // what of the schedules' windows is not recorded, by hand
 	version int
 	changed chan struct{} // closed, and made anew, with each change
 }
@@ -23,42 +24,24 @@ func NewPlan(set *schedule.Set) *Plan { return &Plan{set: set, changed: make(cha
 // forEver is an end that is not reached.
 const forEver = 100 * 365 * 24 * time.Hour
 
-// Set replaces the schedules. What is recorded by hand goes on.
+// Set replaces the schedules. What is recorded, or was stopped, by hand stays so.
 func (p *Plan) Set(set *schedule.Set) {
-	p.change(func() { p.set = set })
+	p.change(func() bool {
+		p.set = set
+		return true
+	})
 }
 
-func (p *Plan) change(do func()) {
+// change makes a change, and has it noticed if do says that there was one.
+func (p *Plan) change(do func() bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	do()
+	if !do() {
+		return
+	}
 	p.version++
 	close(p.changed)
 	p.changed = make(chan struct{})
-}
-
-// Begin records by hand from now on: for a while, or with 0 until End. It says no
-// while the camera is to be recorded anyway.
-func (p *Plan) Begin(now time.Time, length time.Duration) (begun bool) {
-	if length <= 0 {
-		length = forEver
-	}
-	if _, open := p.At(now); open {
-		return false
-	}
-	p.change(func() { p.manual = schedule.Window{Start: now, End: now.Add(length)} })
-	return true
-}
-
-// End ends what is recorded by hand. It says no if nothing is.
-func (p *Plan) End(now time.Time) (ended bool) {
-	p.mu.Lock()
-	ended = p.manual.Holds(now)
-	p.mu.Unlock()
-	if ended {
-		p.change(func() { p.manual = schedule.Window{} })
-	}
-	return ended
 }
 
 // At returns the window that is open at t, if one is. Where a schedule's window
@@ -73,14 +56,14 @@ func (p *Plan) at(t time.Time) (w schedule.Window, open bool) {
 	if p.set == nil {
 		return schedule.Window{Start: t.Add(-forEver), End: t.Add(forEver)}, true
 	}
-	if w, open = p.set.At(t); open {
+	if w, open = p.scheduled(t); open {
 		return w, true
 	}
 	if !p.manual.Holds(t) {
 		return schedule.Window{}, false
 	}
 	w = p.manual
-	if next, found := p.set.Upcoming(t); found && next.Start.Before(w.End) {
+	if next, found := p.upcoming(t); found && next.Start.Before(w.End) {
 		w.End = next.Start
 	}
 	return w, true
@@ -94,7 +77,7 @@ func (p *Plan) Next(t time.Time) (edge time.Time, found bool) {
 	if w, open := p.at(t); open {
 		return w.End, p.set != nil
 	}
-	w, found := p.set.Upcoming(t)
+	w, found := p.upcoming(t)
 	return w.Start, found
 }
 
@@ -109,7 +92,7 @@ func (p *Plan) Windows(from, to time.Time) (out []schedule.Window) {
 		return out
 	}
 	for w := range p.set.Windows(from, to) {
-		out = append(out, w)
+		out = append(out, without(w, p.stopped)...)
 	}
 	return out
 }
@@ -145,7 +128,7 @@ func (p *Plan) connected(now time.Time) (wanted bool, again time.Time) {
 			return true, earlier(again, w.End.Add(tail))
 		}
 	}
-	next, found := p.set.Upcoming(now)
+	next, found := p.upcoming(now)
 	if !found {
 		return false, again
 	}
@@ -193,14 +176,14 @@ func (f *follower) at(t time.Time) (w schedule.Window, open, edge bool) {
 	before, was := f.window, f.open
 	f.window, f.open = p.at(t)
 	if p.set != nil && was && f.open && f.window.ScheduleID != before.ScheduleID {
-		if w, open := p.set.Follow(before, t); open { // what is recorded may keep its id
-			f.window = w
+		if w, open := p.set.Follow(before, t); open && !p.stopped.Holds(t) { // what is recorded may keep its id
+			f.window.ScheduleID = w.ScheduleID
 		}
 	}
 	f.version, f.from, f.until = p.version+1, t, f.window.End
 	if !f.open {
 		f.until = t.Add(planEvery)
-		if next, found := p.set.Upcoming(t); found {
+		if next, found := p.upcoming(t); found {
 			f.until = next.Start
 		}
 	}

@@ -211,39 +211,3 @@ func TestScheduleFollowsSchedule(t *testing.T) {
 		b.noGaps()
 	})
 }
-
-func TestRecordByHand(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t)
-		defer b.close()
-		p, plan := &script{}, NewPlan(daily(t, "later", 2*time.Hour, 3*time.Hour))
-		b.planned(p, plan, func(c *Camera) {
-			sleep(t.Context(), 10*time.Second)
-			if !plan.Begin(time.Now(), 20*time.Second) || plan.Begin(time.Now(), 0) {
-				t.Error("recording by hand begins once")
-			}
-			sleep(t.Context(), 60*time.Second)
-			if plan.End(time.Now()) {
-				t.Error("it should have ended by itself")
-			}
-			if !plan.Begin(time.Now(), 0) {
-				t.Error("it does not begin again")
-			}
-			sleep(t.Context(), 30*time.Second)
-			if c.Status().State != Live || !plan.End(time.Now()) {
-				t.Error("it did not last until it was ended")
-			}
-			sleep(t.Context(), 10*time.Second)
-		})
-		sum := time.Duration(0)
-		for _, s := range b.segments(spool.Finished) {
-			sum += s.Duration
-		}
-		if sum < 48*time.Second || sum > 51*time.Second {
-			t.Errorf("%v recorded, want 20 and 30 s", sum)
-		}
-		if NewPlan(nil).Begin(time.Now(), 0) {
-			t.Error("a camera that is recorded at all times is recorded by hand as well")
-		}
-	})
-}

@@ -1,5 +1,6 @@
 // Package central talks to the central server: it registers segments, reports
-// how far they have come, and sends heartbeats. The contract is in openapi.yaml.
+// how far they have come, sends heartbeats, and follows which cameras to record. The
+// contract is in openapi.yaml.
 package central
 
 import (
@@ -130,6 +131,28 @@ func (c *Client) Heartbeat(ctx context.Context, b Beat) error {
 	return c.call(ctx, http.MethodPost, "/heartbeat", nil, b, nil)
 }
 
+// Assigned asks which cameras to record, and when. It is always the whole answer:
+// what has changed since a time would be read as all that there is.
+func (c *Client) Assigned(ctx context.Context) (a Answer, err error) {
+	if a.Cameras, err = c.list(ctx, "/cameras"); err != nil {
+		return Answer{}, err
+	}
+	if a.Schedules, err = c.list(ctx, "/schedules"); err != nil {
+		return Answer{}, err
+	}
+	return a, nil
+}
+
+func (c *Client) list(ctx context.Context, path string) (rows []json.RawMessage, err error) {
+	if err := c.call(ctx, http.MethodGet, path, nil, nil, &rows); err != nil {
+		return nil, err
+	}
+	if rows == nil { // null
+		return nil, &Error{Call: strings.Trim(path, "/"), Status: http.StatusOK, Kind: WrongPlace, Detail: "its answer is no list"}
+	}
+	return rows, nil
+}
+
 // Health asks whether the server answers; it needs no token.
 func (c *Client) Health(ctx context.Context) error {
 	return c.call(ctx, http.MethodGet, "/health", nil, nil, &struct{}{})
@@ -182,7 +205,7 @@ func judge(name string, resp *http.Response, data []byte, answer any) error {
 			answer = &map[string]any{}
 		}
 		if err := json.Unmarshal(data, answer); err != nil {
-			return &Error{Call: name, Status: resp.StatusCode, Kind: WrongPlace, Detail: "its answer is no JSON"}
+			return &Error{Call: name, Status: resp.StatusCode, Kind: WrongPlace, Detail: "its answer is not the JSON that was expected"}
 		}
 		return nil
 	}

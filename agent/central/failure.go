@@ -16,6 +16,7 @@ const (
 	Refused                  // 403, 404: a verdict about one camera or recording
 	Invalid                  // 400, 422: what we sent; a verdict about one segment
 	ServerFault              // anything unexpected, maybe for ever
+	Senseless                // a list that cannot be meant
 )
 
 // Error is a failed call. It holds no secret.
@@ -45,6 +46,8 @@ func (e *Error) Explain() (cause, remedy string) {
 		return "the central server does not accept the token: " + e.Detail, "correct central.token"
 	case Refused:
 		return "the central server refuses: " + e.Detail, "check that the camera is assigned to this client there, and its recording mode"
+	case Senseless:
+		return "the central server assigns what cannot be meant: " + e.Detail, "look at the cameras and schedules there"
 	case Invalid:
 		return "the central server does not understand: " + e.Detail, "agent and server may be of versions that do not fit"
 	}

@@ -47,7 +47,7 @@ func (p *parser) cameras(list []*section, c *Config) {
 		s.done()
 		c.Cameras = append(c.Cameras, cam)
 	}
-	if len(list) == 0 {
+	if len(list) == 0 && !c.Central.Cameras {
 		c.Warnings = append(c.Warnings, "no [[camera]]: nothing will be recorded")
 	}
 }

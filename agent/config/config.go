@@ -50,6 +50,8 @@ type Central struct {
 	Token             Secret
 	ClientID          string
 	HeartbeatInterval time.Duration
+	Cameras           bool // record the cameras that it assigns
+	SyncInterval      time.Duration
 }
 
 // Camera is one [[camera]].
@@ -137,6 +139,7 @@ type Retention struct {
 type Status struct {
 	Listen       string
 	AllowedHosts []string
+	Token        Secret // for requests that change something
 }
 
 // Log is [log].

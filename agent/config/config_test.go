@@ -172,6 +172,7 @@ func TestProblems(t *testing.T) {
 		{cam(strings.Repeat("[[camera.schedule]]\n", 1001)), `x.toml:6: camera[1].schedule: there are 1001 of them; write at most 1000`},
 		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"\"\n", "x.toml:5: central.token: is missing"},
 		{minimal + "[central]\nurl = \"https://c\"\ntoken = \"t\"\n", "x.toml:3: central.client_id: is missing"},
+		{minimal + "[central]\ncameras = true\n", "x.toml:4: central.cameras: there is no central server to get them from"},
 		{minimal + "[central]\nurl = \"https://u:very-secret@c\"\n", `x.toml:4: central.url: "***@c" is not the address`},
 		{minimal + "[central]\ntoken = very-secret\n", "x.toml:4: is not valid TOML"},
 		{minimal + "[s3]\nendpoint = \"https://u:very-secret@c\"\n", `s3.endpoint: "***@c" is not`},

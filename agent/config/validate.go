@@ -34,8 +34,13 @@ func (p *parser) central(s *section, c *Config) {
 	c.Central.Token = s.secret("token")
 	c.Central.ClientID = s.text("client_id", "")
 	c.Central.HeartbeatInterval = s.duration("heartbeat_interval", time.Minute, 5*time.Second, time.Hour)
+	c.Central.Cameras = s.flag("cameras", false)
+	c.Central.SyncInterval = s.duration("sync_interval", 30*time.Second, 5*time.Second, time.Hour)
 	s.done()
 	if c.Central.URL == "" {
+		if c.Central.Cameras {
+			s.problem("cameras", "there is no central server to get them from", "write central.url, or take it out")
+		}
 		return
 	}
 	if u := webURL(c.Central.URL); u == nil || strings.Contains(u.Path, "/v0/") {
@@ -105,12 +110,16 @@ func (p *parser) retention(s *section, c *Config) {
 func (p *parser) status(s *section, c *Config) {
 	c.Status.Listen = s.text("listen", "127.0.0.1:8001")
 	c.Status.AllowedHosts = s.texts("allowed_hosts")
+	c.Status.Token = s.secret("token")
 	s.done()
 	host, port, err := net.SplitHostPort(c.Status.Listen)
 	if _, perr := net.LookupPort("tcp", port); err != nil || perr != nil {
 		s.problem("listen", fmt.Sprintf("%q is not an address", c.Status.Listen), `write "127.0.0.1:8001"`)
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		c.Warnings = append(c.Warnings, "status.listen is open to the network, and asks for no password")
+		c.Warnings = append(c.Warnings, "status.listen is open to the network: whoever reaches it can read the agent's state")
+		if !c.Status.Token.IsSet() && !s.unset("token") {
+			c.Warnings = append(c.Warnings, "without status.token nothing can be changed through a status.listen that is open to the network")
+		}
 	}
 	for _, h := range c.Status.AllowedHosts {
 		if h == "" || strings.ContainsAny(h, "/: ") {

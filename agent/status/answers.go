@@ -1,6 +1,7 @@
 package status
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -28,6 +29,7 @@ type statusAnswer struct {
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
+	CameraSync   *cameraSyncAnswer   `json:"camera_sync"`
 }
 
 type syncStatus struct {
@@ -101,6 +103,13 @@ type centralAnswer struct {
 	Remedy         any    `json:"remedy"`
 }
 
+type cameraSyncAnswer struct {
+	LastSuccess any      `json:"last_success"`
+	LastError   any      `json:"last_error"`
+	Remedy      any      `json:"remedy"`
+	Complaints  []string `json:"complaints"`
+}
+
 // orNull is a text, or null when it is empty.
 func orNull(s string) any {
 	if s == "" {
@@ -111,7 +120,7 @@ func orNull(s string) any {
 
 func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
-		Status: "running", Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
+		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.FreeBytes},
 	}
 	for _, c := range s.Cameras {
@@ -130,10 +139,14 @@ func answerStatus(s Snapshot) statusAnswer {
 			moment(d.LastSuccess), orNull(d.LastError), orNull(d.Remedy),
 		})
 	}
-	a.SyncStatus = syncStatus{SyncIntervalSeconds: 30}
+	a.SyncStatus = syncStatus{ActiveSchedules: len(s.Schedules), SyncIntervalSeconds: 30}
 	if c := s.Central; c != nil {
 		a.SyncStatus.Running, a.SyncStatus.LastSync, a.SyncStatus.PendingUpdates = true, moment(c.LastSuccess), c.Pending
 		a.Central = &centralAnswer{c.URL, c.Connected, c.Pending, moment(c.LastSuccess), orNull(c.LastError), orNull(c.Remedy)}
+	}
+	if c := s.Sync; c != nil {
+		a.SyncStatus.LastSync, a.SyncStatus.SyncIntervalSeconds = moment(c.LastSuccess), int(c.Interval.Seconds())
+		a.CameraSync = &cameraSyncAnswer{moment(c.LastSuccess), orNull(c.LastError), orNull(c.Remedy), append([]string{}, c.Complaints...)}
 	}
 	return a
 }
@@ -153,6 +166,29 @@ func round(v float64, digits int) float64 {
 }
 
 type schedulesAnswer struct {
-	Count     int   `json:"count"`
-	Schedules []any `json:"schedules"`
+	Count     int              `json:"count"`
+	Schedules []scheduleAnswer `json:"schedules"`
+}
+
+type scheduleAnswer struct {
+	ID        string `json:"id"`
+	Name      string `json:"name"`
+	Type      string `json:"type"`
+	Camera    string `json:"camera"`
+	StartTime string `json:"start_time"`
+	EndTime   string `json:"end_time"`
+}
+
+func answerSchedules(s Snapshot) schedulesAnswer {
+	a := schedulesAnswer{Count: len(s.Schedules), Schedules: []scheduleAnswer{}}
+	for _, one := range s.Schedules {
+		a.Schedules = append(a.Schedules, scheduleAnswer{one.ID, one.Name, one.Type, one.Camera, clock(one.Start), clock(one.End)})
+	}
+	return a
+}
+
+// clock is a time of day like 08:00:00; the end of a day is 24:00:00.
+func clock(d time.Duration) string {
+	s := int(d / time.Second)
+	return fmt.Sprintf("%02d:%02d:%02d", s/3600, s/60%60, s%60)
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -22,8 +21,10 @@ import (
 type Options struct {
 	Listen       string   // host:port
 	AllowedHosts []string // besides local names
+	Token        string   // that requests have to show which change something; empty: none
 	Snapshot     func(ctx context.Context) (Snapshot, error)
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
+	Manual       Manual
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
@@ -104,10 +105,10 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/health", only(http.MethodGet, s.health))
 	mux.HandleFunc("/status", only(http.MethodGet, s.status))
 	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
-	mux.HandleFunc("/manual-record", only(http.MethodPost, s.manualRecord))
-	mux.HandleFunc("/stop-recording/{camera}", only(http.MethodPost, s.stopRecording))
-	mux.HandleFunc("/segments/{segment}/retry", only(http.MethodPost, s.retrySegment))
-	mux.HandleFunc("/segments/retry", only(http.MethodPost, s.retryFailed))
+	mux.HandleFunc("/manual-record", s.change(s.manualRecord))
+	mux.HandleFunc("/stop-recording/{camera}", s.change(s.stopRecording))
+	mux.HandleFunc("/segments/{segment}/retry", s.change(s.retrySegment))
+	mux.HandleFunc("/segments/retry", s.change(s.retryFailed))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
 	return s.guard(mux)
 }
@@ -124,8 +125,9 @@ func only(method string, next http.HandlerFunc) http.HandlerFunc {
 }
 
 // guard keeps web pages of others out: one whose name was rebound to a local
-// address shows in Host, one that posts across sites in Origin.
+// address shows in Host, one that posts from elsewhere in Sec-Fetch-Site or Origin.
 func (s *Server) guard(next http.Handler) http.Handler {
+	sites := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil && p != http.ErrAbortHandler {
@@ -139,7 +141,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			fail(w, http.StatusForbidden, fmt.Sprintf("host %q is not served; add it to [status] allowed_hosts", clip(r.Host)))
 			return
 		}
-		if origin := r.Header.Get("Origin"); origin != "" && r.Method == http.MethodPost && !s.allowed(originHost(origin)) {
+		if sites.Check(r) != nil {
 			fail(w, http.StatusForbidden, "requests from other sites are not served")
 			return
 		}
@@ -149,11 +151,6 @@ func (s *Server) guard(next http.Handler) http.Handler {
 }
 
 func clip(s string) string { return s[:min(len(s), 100)] }
-
-func originHost(origin string) string {
-	_, host, _ := strings.Cut(origin, "://")
-	return host
-}
 
 // allowed judges a Host header: local names and addresses, the address that is
 // listened on, and what the configuration adds. The port does not matter.
@@ -207,51 +204,10 @@ func (s *Server) snapshot(w http.ResponseWriter, r *http.Request) (Snapshot, boo
 	return snap, true
 }
 
-func (s *Server) schedules(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, schedulesAnswer{Schedules: []any{}})
-}
-
-// notYet is what manual recording answers while every camera records all the time.
-const notYet = "cameras record all the time; manual recording comes with schedules"
-
-func (s *Server) manualRecord(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	if q.Get("camera_id") == "" {
-		invalid(w, "missing", "camera_id", "Field required")
-		return
+func (s *Server) schedules(w http.ResponseWriter, r *http.Request) {
+	if snap, ok := s.snapshot(w, r); ok {
+		reply(w, http.StatusOK, answerSchedules(snap))
 	}
-	if text := q.Get("duration_minutes"); text != "" {
-		if n, err := strconv.Atoi(text); err != nil || n < 0 {
-			invalid(w, "int_parsing", "duration_minutes", "Input should be a valid integer")
-			return
-		}
-	}
-	snap, ok := s.snapshot(w, r)
-	switch {
-	case !ok:
-	case len(snap.Cameras) == 0:
-		fail(w, http.StatusServiceUnavailable, "No cameras available")
-	case s.knows(w, r, q.Get("camera_id")):
-		fail(w, http.StatusNotImplemented, notYet)
-	}
-}
-
-func (s *Server) stopRecording(w http.ResponseWriter, r *http.Request) {
-	if s.knows(w, r, r.PathValue("camera")) {
-		fail(w, http.StatusNotImplemented, notYet)
-	}
-}
-
-func (s *Server) knows(w http.ResponseWriter, r *http.Request, id string) bool {
-	snap, ok := s.snapshot(w, r)
-	if !ok {
-		return false
-	}
-	if !slices.ContainsFunc(snap.Cameras, func(c Camera) bool { return c.ID == id }) {
-		fail(w, http.StatusNotFound, "Camera not found")
-		return false
-	}
-	return true
 }
 
 // invalid answers as the predecessor's framework does.

@@ -13,7 +13,9 @@ type Snapshot struct {
 	FreeBytes    uint64 // where segments are written
 	Cameras      []Camera
 	Destinations []Destination
+	Schedules    []Schedule
 	Central      *Central // nil: not configured
+	Sync         *Sync    // nil: central's cameras are not recorded
 }
 
 // Camera is one camera's state.
@@ -61,4 +63,21 @@ type Central struct {
 	LastSuccess time.Time
 	LastError   string
 	Remedy      string
+}
+
+// Schedule is a schedule that is in force.
+type Schedule struct {
+	ID, Name   string        // of central's; one of the configuration has neither
+	Type       string        // once, daily, weekly, continuous
+	Camera     string        // its name
+	Start, End time.Duration // since midnight
+}
+
+// Sync is how the agent follows the cameras that central assigns.
+type Sync struct {
+	Interval    time.Duration
+	LastSuccess time.Time
+	LastError   string
+	Remedy      string
+	Complaints  []string // what of the last answer cannot be used
 }

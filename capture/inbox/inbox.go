@@ -31,11 +31,11 @@ type Camera struct {
 
 // Options configure an Inbox.
 type Options struct {
-	Dir        string // a directory for each camera is made in it
-	Cameras    []Camera
+	Dir        string          // a directory for each camera is made in it
+	Cameras    func() []Camera // they may change while it runs
 	ClientName string
-	MaxBytes   int64          // of a file: what the destinations can store
-	Zone       *time.Location // of times in names that do not say
+	MaxBytes   int64                 // of a file: what the destinations can store
+	Zone       func() *time.Location // of times in names that do not say
 	Spool      Spool
 	Log        zerolog.Logger
 	Now        func() time.Time
@@ -44,7 +44,7 @@ type Options struct {
 // Inbox watches the directories.
 type Inbox struct {
 	opts    Options
-	cameras map[string]Camera
+	cameras map[string]Camera    // by id
 	seen    map[string]*sighting // by path
 	watcher *fsnotify.Watcher    // nil when the system has none for us
 }
@@ -56,16 +56,11 @@ const (
 
 // New prepares an inbox.
 func New(o Options) *Inbox {
-	in := &Inbox{opts: o, cameras: map[string]Camera{}, seen: map[string]*sighting{}}
-	for _, c := range o.Cameras {
-		in.cameras[c.ID] = c
-	}
-	return in
+	return &Inbox{opts: o, cameras: map[string]Camera{}, seen: map[string]*sighting{}}
 }
 
 // Run takes files over until ctx ends.
 func (in *Inbox) Run(ctx context.Context) error {
-	in.makeDirs()
 	var events <-chan fsnotify.Event
 	var faults <-chan error
 	watcher, err := fsnotify.NewWatcher()
@@ -95,10 +90,17 @@ func (in *Inbox) Run(ctx context.Context) error {
 	}
 }
 
-// makeDirs makes the directories, so that one can see where files go. Whether
-// others may write into them is for the umask to say.
-func (in *Inbox) makeDirs() {
-	for _, c := range in.opts.Cameras {
+// follow takes over the cameras that there are now, and makes directories for new
+// ones, so that one can see where files go. Whether others may write into them is for
+// the umask to say.
+func (in *Inbox) follow() {
+	before := in.cameras
+	in.cameras = map[string]Camera{}
+	for _, c := range in.opts.Cameras() {
+		in.cameras[c.ID] = c
+		if _, known := before[c.ID]; known {
+			continue
+		}
 		if err := os.MkdirAll(filepath.Join(in.opts.Dir, c.ID), 0o770); err != nil {
 			in.opts.Log.Warn().Err(err).Str("camera", c.ID).Msg("the inbox of a camera cannot be made; make it, and let the agent write to it")
 		}
@@ -110,6 +112,7 @@ func (in *Inbox) scan(ctx context.Context) (again time.Duration) {
 	for _, s := range in.seen {
 		s.here = false
 	}
+	in.follow()
 	in.watch(in.opts.Dir)
 	for _, entry := range in.list(in.opts.Dir) {
 		path := filepath.Join(in.opts.Dir, entry.Name())

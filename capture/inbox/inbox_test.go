@@ -42,15 +42,15 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { w.spool.Close() })
 	w.restart()
-	w.inbox.makeDirs()
+	w.inbox.follow()
 	return w
 }
 
 // restart forgets what only memory knows.
 func (w *world) restart() {
 	w.inbox = New(Options{
-		Dir: filepath.Join(w.spool.Dir(), "inbox"), Cameras: []Camera{{ID: "gate", Name: "Front gate"}, {ID: "yard", Name: "Yard"}}, ClientName: "host",
-		MaxBytes: 10 << 20, Zone: time.FixedZone("host", 3600), Spool: w, Log: zerolog.New(&w.said), Now: func() time.Time { return w.now },
+		Dir: filepath.Join(w.spool.Dir(), "inbox"), Cameras: func() []Camera { return []Camera{{ID: "gate", Name: "Front gate"}, {ID: "yard", Name: "Yard"}} }, ClientName: "host",
+		MaxBytes: 10 << 20, Zone: func() *time.Location { return time.FixedZone("host", 3600) }, Spool: w, Log: zerolog.New(&w.said), Now: func() time.Time { return w.now },
 	})
 }
 

@@ -142,7 +142,7 @@ var earliest = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 // be are not believed.
 func (in *Inbox) startOf(found mp4.Foreign, name string, changed time.Time) (start time.Time, from string) {
 	sane := func(t time.Time) bool { return t.After(earliest) && t.Before(in.opts.Now().Add(24*time.Hour)) }
-	start, ok := timeOf(strings.TrimSuffix(name, filepath.Ext(name)), in.opts.Zone)
+	start, ok := timeOf(strings.TrimSuffix(name, filepath.Ext(name)), in.opts.Zone())
 	switch {
 	case ok && sane(start):
 		from = "name"

@@ -85,11 +85,11 @@ func (s *Spool) Open(seg Segment) (*os.File, error) {
 	return f, nil
 }
 
-// writeDurably creates or replaces a small file so that a crash leaves either
+// WriteDurably creates or replaces a small file so that a crash leaves either
 // the old one or the new one.
-func writeDurably(name string, data []byte) error {
+func WriteDurably(name string, data []byte, mode os.FileMode) error {
 	temp := name + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}

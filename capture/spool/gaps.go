@@ -21,6 +21,7 @@ const (
 	DiskSlow     Cause = "disk too slow"
 	DiskFailed   Cause = "disk failed" // it is full, or does not take what is written
 	AgentStopped Cause = "agent stopped"
+	Reconfigured Cause = "settings changed" // of the camera: it was connected to anew
 	ClockStep    Cause = "host clock was set"
 )
 

@@ -104,7 +104,7 @@ func (s *Spool) bind(ctx context.Context) error {
 	case err != nil:
 		return err
 	case string(here) == "":
-		return writeDurably(file, []byte(known))
+		return WriteDurably(file, []byte(known), 0o640)
 	case string(here) != known:
 		return fmt.Errorf("the ledger in %s belongs to another data directory: move ledger.db away to have the segments here adopted", s.opts.Dir)
 	}

@@ -29,6 +29,7 @@ type Options struct {
 type Recording struct {
 	ID             string         `json:"id"`
 	CameraID       string         `json:"camera_id"`
+	ScheduleID     string         `json:"schedule_id"` // empty: null
 	Name           string         `json:"name"`
 	ClientName     string         `json:"recorded_by_client_name"`
 	Status         string         `json:"status"`
@@ -53,7 +54,10 @@ type Server struct {
 	opts Options
 	mux  *http.ServeMux
 
-	mu     sync.Mutex
+	mu        sync.Mutex
+	cameras   []Camera
+	schedules []Schedule
+
 	rows   []*Recording
 	beats  []map[string]any
 	calls  map[string]int
@@ -70,8 +74,8 @@ func New(o Options) *Server {
 	s.mux.HandleFunc("POST "+apiPath+"/recordings/register", s.register)
 	s.mux.HandleFunc("POST "+apiPath+"/recordings/status", s.auth(s.status))
 	s.mux.HandleFunc("POST "+apiPath+"/heartbeat", s.auth(s.heartbeat))
-	s.mux.HandleFunc("GET "+apiPath+"/cameras", s.auth(func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, []any{}) }))
-	s.mux.HandleFunc("GET "+apiPath+"/schedules", s.auth(func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, []any{}) }))
+	s.mux.HandleFunc("GET "+apiPath+"/cameras", s.auth(s.listCameras))
+	s.mux.HandleFunc("GET "+apiPath+"/schedules", s.auth(s.listSchedules))
 	s.mux.HandleFunc("GET /recordings", s.list)
 	s.mux.HandleFunc("GET /{$}", s.page)
 	return s
@@ -113,6 +117,15 @@ func Answer(status int, detail string) Fault {
 			return
 		}
 		fail(w, status, detail)
+	}
+}
+
+// Raw is a fault: an answer with this status and body.
+func Raw(status int, body string) Fault {
+	return func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
 	}
 }
 
@@ -201,6 +214,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	name := q.Get("recording_name")
 	_, malformed := uuid.Parse(camera)
+	if id := q.Get("schedule_id"); id != "" && malformed == nil {
+		_, malformed = uuid.Parse(id)
+	}
 	switch {
 	case malformed != nil, len([]rune(name)) > 255, strings.Contains(name, "\x00"):
 		fail(w, http.StatusInternalServerError, "Internal server error")
@@ -210,7 +226,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	row := &Recording{
-		ID: uuid.NewString(), CameraID: camera, Name: name, ClientName: s.opts.ClientName, Status: "scheduled", UploadStatus: "pending",
+		ID: uuid.NewString(), CameraID: camera, ScheduleID: s.known(q.Get("schedule_id")), Name: name, ClientName: s.opts.ClientName, Status: "scheduled", UploadStatus: "pending",
 		StartTime: s.opts.Now().UTC(), IdempotencyKey: r.Header.Get("Idempotency-Key"),
 	}
 	s.mu.Lock()
@@ -219,7 +235,21 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	reply(w, 200, map[string]string{"recording_id": row.ID, "message": "Recording registered"})
 }
 
+// known is a schedule's id if there is such a schedule; no other is taken.
+func (s *Server) known(schedule string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range s.schedules {
+		if one.ID == schedule {
+			return schedule
+		}
+	}
+	return ""
+}
+
 func (s *Server) assigned(camera string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.opts.Cameras == nil {
 		return true
 	}
