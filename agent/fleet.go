@@ -284,6 +284,16 @@ func (f *fleet) status(w wanted) capture.Status {
 	return s
 }
 
+// camera is the one that runs, or ran last, under an id; nil if none ever did.
+func (f *fleet) camera(id string) *capture.Camera {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if b := f.berths[berthOf(id)]; b != nil {
+		return b.camera
+	}
+	return nil
+}
+
 // found is one of the wanted cameras.
 type found struct {
 	always bool

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,6 +44,7 @@ func TestRecordUploadCompleteDelete(t *testing.T) {
 		}
 		return ""
 	})
+	h.covered()
 	h.stop()
 	for _, file := range h.files() { // what the orderly end has left for the next start
 		head := make([]byte, 40)
@@ -58,6 +61,36 @@ func TestRecordUploadCompleteDelete(t *testing.T) {
 	h.until(30*time.Second, h.backlog)
 	h.stop()
 	h.account(0)
+}
+
+// covered wants the status to say that the cameras are recorded, and since when.
+func (h *host) covered() {
+	h.t.Helper()
+	response, err := http.Get("http://" + h.status + "/status")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var s struct {
+		Cameras []struct {
+			Coverage struct {
+				Hour struct {
+					Scheduled float64 `json:"scheduled_seconds"`
+					Recorded  float64 `json:"recorded_seconds"`
+				} `json:"last_hour"`
+			}
+			Gaps []struct{ Cause string }
+		} `json:"camera_status"`
+	}
+	if err := json.NewDecoder(response.Body).Decode(&s); err != nil || len(s.Cameras) != len(h.cameras) {
+		h.t.Fatalf("status of %d cameras, %v", len(s.Cameras), err)
+	}
+	for _, c := range s.Cameras {
+		hour := c.Coverage.Hour
+		if hour.Scheduled < 5 || hour.Recorded < hour.Scheduled-6 || hour.Recorded > hour.Scheduled || len(c.Gaps) != 1 || c.Gaps[0].Cause != "connecting" {
+			h.t.Errorf("coverage %+v, gaps %+v", hour, c.Gaps)
+		}
+	}
 }
 
 // Killed at any moment, again and again: whatever had been written is in the

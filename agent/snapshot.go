@@ -14,7 +14,11 @@ import (
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
 	for _, c := range a.fleet.statuses() {
-		s.Cameras = append(s.Cameras, a.cameraSnapshot(ctx, c))
+		shown := a.cameraSnapshot(ctx, c)
+		if err := a.account(ctx, c.ID, &shown); err != nil {
+			return s, err
+		}
+		s.Cameras = append(s.Cameras, shown)
 	}
 	for _, one := range a.fleet.schedules() {
 		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
@@ -51,7 +55,7 @@ func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Cam
 	out := status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames,
-		Reconnects: c.Reconnects, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 	if a.reconciler != nil && c.Segment != "" {
 		// In its first second a segment has no row yet.
@@ -72,7 +76,7 @@ func (a *agent) freeBytes(ctx context.Context) uint64 {
 }
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {
-	p := central.Pulse{FreeBytes: a.freeBytes(ctx)}
+	p := central.Pulse{FreeBytes: a.freeBytes(ctx), Cameras: a.cameraPulse(ctx)}
 	for _, c := range a.fleet.statuses() {
 		if c.State == capture.Live {
 			p.ActiveRecordings++

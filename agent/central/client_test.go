@@ -2,6 +2,7 @@ package central
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -162,7 +163,7 @@ func TestHeartbeat(t *testing.T) {
 	defer cancel()
 	h := &Heartbeat{
 		Send: c.Heartbeat, ClientID: id, Version: "test", Interval: 10 * time.Millisecond, Log: testLog(t), Now: time.Now,
-		Pulse: pulse(Pulse{ActiveRecordings: 3, FreeBytes: 12_345_678_901, LastUpload: epoch}),
+		Pulse: pulse(Pulse{ActiveRecordings: 3, FreeBytes: 12_345_678_901, LastUpload: epoch, Cameras: []map[string]any{{"id": "gate", "coverage_last_hour": 0.5}}}),
 	}
 	if err := h.Run(ctx); err != nil {
 		t.Fatal(err)
@@ -171,7 +172,7 @@ func TestHeartbeat(t *testing.T) {
 	if b["client_id"] != id || b["active_recordings"] != 3.0 || b["available_space_gb"] != 12.345 || b["last_upload"] != "2026-11-23T10:00:00.000000Z" {
 		t.Errorf("heartbeat: %v", b)
 	}
-	if info, ok := b["system_info"].(map[string]any); !ok || info["agent_version"] != "test" || info["os"] == nil {
+	if info, ok := b["system_info"].(map[string]any); !ok || info["agent_version"] != "test" || info["os"] == nil || fmt.Sprint(info["cameras"]) != "[map[coverage_last_hour:0.5 id:gate]]" {
 		t.Errorf("system info: %v", b["system_info"])
 	}
 }

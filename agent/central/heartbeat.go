@@ -17,8 +17,9 @@ import (
 // Pulse is what the agent knows of itself for a heartbeat.
 type Pulse struct {
 	ActiveRecordings int
-	FreeBytes        uint64    // where segments are written
-	LastUpload       time.Time // zero when there was none
+	FreeBytes        uint64           // where segments are written
+	LastUpload       time.Time        // zero when there was none
+	Cameras          []map[string]any // what is told of each: state, coverage, last gaps
 }
 
 // Heartbeat tells central at a fixed interval that this client lives: operators
@@ -62,6 +63,7 @@ func (h *Heartbeat) beat(ctx context.Context, started time.Time) Beat {
 		SystemInfo:       systemInfo(ctx),
 	}
 	b.SystemInfo["agent_version"] = h.Version
+	b.SystemInfo["cameras"] = p.Cameras
 	b.SystemInfo["agent_uptime_seconds"] = int64(h.Now().Sub(started).Seconds())
 	if !p.LastUpload.IsZero() {
 		b.LastUpload = p.LastUpload.UTC().Format("2006-01-02T15:04:05.000000Z")

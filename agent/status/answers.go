@@ -75,8 +75,33 @@ type cameraAnswer struct {
 	SegmentStarted any     `json:"segment_started"`
 	Frames         int64   `json:"frames"`
 	Reconnects     int64   `json:"reconnects"`
-	LastError      any     `json:"last_error"`
-	LastErrorAt    any     `json:"last_error_at"`
+	Damages        int64   `json:"damages"`
+	Dropped        int64   `json:"dropped_frames"`
+
+	Coverage coverageAnswers `json:"coverage"`
+	Gaps     []GapAnswer     `json:"gaps"`
+
+	LastError   any `json:"last_error"`
+	LastErrorAt any `json:"last_error_at"`
+}
+
+type coverageAnswers struct {
+	LastHour coverageAnswer `json:"last_hour"`
+	LastDay  coverageAnswer `json:"last_day"`
+}
+
+type coverageAnswer struct {
+	ScheduledSeconds float64 `json:"scheduled_seconds"`
+	RecordedSeconds  float64 `json:"recorded_seconds"`
+	Share            float64 `json:"share"`
+}
+
+// GapAnswer is a gap as JSON.
+type GapAnswer struct {
+	Start  any    `json:"start"`
+	End    any    `json:"end"` // null while it lasts
+	Cause  string `json:"cause"`
+	Detail any    `json:"detail"`
 }
 
 type destinationAnswer struct {
@@ -155,9 +180,25 @@ func answerCamera(c Camera) cameraAnswer {
 	return cameraAnswer{
 		ID: c.ID, Name: c.Name, State: c.State, Codec: c.Codec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		BitsPerSecond: int64(c.Bitrate), FrameRate: round(c.FrameRate, 2), LastFrame: moment(c.LastFrame),
-		Segment: orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
+		Damages: c.Damages, Dropped: c.Dropped, Gaps: GapsAnswer(c.Gaps),
+		Coverage: coverageAnswers{answerCoverage(c.LastHour), answerCoverage(c.LastDay)},
+		Segment:  orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
 		LastError: orNull(c.LastError), LastErrorAt: moment(c.LastErrorAt),
 	}
+}
+
+func answerCoverage(c Coverage) coverageAnswer {
+	// Rounded down: what is not whole must not look it.
+	return coverageAnswer{round(c.Scheduled.Seconds(), 1), round(c.Recorded.Seconds(), 1), math.Floor(c.Share*1e4) / 1e4}
+}
+
+// GapsAnswer is how gaps are told, here and in heartbeats.
+func GapsAnswer(gaps []Gap) []GapAnswer {
+	out := []GapAnswer{}
+	for _, g := range gaps {
+		out = append(out, GapAnswer{moment(g.Start), moment(g.End), g.Cause, orNull(g.Detail)})
+	}
+	return out
 }
 
 func round(v float64, digits int) float64 {

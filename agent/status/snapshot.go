@@ -35,8 +35,25 @@ type Camera struct {
 	RecordingID   string // central's, of that segment
 	Frames        int64
 	Reconnects    int64
+	Damages       int64 // stretches that were lost to missing or broken packets
+	Dropped       int64 // pictures that the disk was too slow for
+	LastHour      Coverage
+	LastDay       Coverage
+	Gaps          []Gap // the last ones, the newest first
 	LastError     string
 	LastErrorAt   time.Time
+}
+
+// Coverage is how much of what was to be recorded there is.
+type Coverage struct {
+	Scheduled, Recorded time.Duration
+	Share               float64 // 0 to 1; 1 when nothing was to be recorded
+}
+
+// Gap is a stretch of scheduled time without footage.
+type Gap struct {
+	Start, End    time.Time // End is zero while it lasts
+	Cause, Detail string
 }
 
 // Destination is one destination's state.

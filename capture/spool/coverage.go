@@ -35,9 +35,11 @@ func (s *Spool) Recorded(ctx context.Context, cameraID string, from, to time.Tim
 // gap. It is zero for one that never was.
 func (s *Spool) Seen(ctx context.Context, cameraID string) (time.Time, error) {
 	var us int64
+	// The first to end is the first to begin, and found without looking at all.
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
-		SELECT min(start_us) AS at FROM segments WHERE camera_id = ?1
-		UNION ALL SELECT min(start_us) FROM gaps WHERE camera_id = ?1)`, cameraID).Scan(&us)
+		SELECT * FROM (SELECT start_us AS at FROM segments WHERE camera_id = ?1 AND end_us > 0 ORDER BY end_us LIMIT 1)
+		UNION ALL SELECT * FROM (SELECT start_us FROM gaps WHERE camera_id = ?1 AND end_us > 0 ORDER BY end_us LIMIT 1)
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND end_us = 0)`, cameraID).Scan(&us)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}
