@@ -210,3 +210,35 @@ func TestPartThatLandsMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+// A key without rights for an hour: nothing is asked for more often than once a
+// minute or so, and when the right is given all goes through soon.
+func TestForbiddenForAnHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 10)
+		defer s.close()
+		forbidden := true
+		s.shelf.upload = func(context.Context, string) error {
+			if forbidden {
+				return &smithy.GenericAPIError{Code: "AccessDenied", Message: "the policy was changed"}
+			}
+			return nil
+		}
+		s.run()
+		after(time.Hour)
+		s.shelf.mu.Lock()
+		tried := len(s.shelf.tried)
+		forbidden = false
+		s.shelf.mu.Unlock()
+		if tried < 50 || tried > 110 {
+			t.Errorf("tried %d times in an hour", tried)
+		}
+		if st := s.uploader.Status(); st.Connected || st.Remedy == "" {
+			t.Errorf("status %+v", st)
+		}
+		after(2 * time.Minute)
+		if n := s.verified(10); n != 10 {
+			t.Errorf("two minutes later %d of 10 are verified", n)
+		}
+	})
+}
