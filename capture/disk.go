@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -16,6 +17,7 @@ import (
 
 // Spool is what recording needs of the spool.
 type Spool interface {
+	Room() error
 	Create(seg spool.Segment) (*os.File, error)
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
@@ -101,6 +103,11 @@ func (d *disk) note(ctx context.Context, g gap) {
 // append writes a part, creating the file with the first one.
 func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 	o := &seg.open
+	if o.file == nil || d.now().Sub(o.synced) >= d.sync {
+		if err := d.spool.Room(); err != nil {
+			return err
+		}
+	}
 	if o.file == nil {
 		if err := d.create(seg); err != nil {
 			return err
@@ -242,5 +249,9 @@ func (d *disk) finishLate(ctx context.Context) {
 func (d *disk) lost(ctx context.Context, from time.Time, err error) {
 	d.meter.failed(err.Error())
 	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
-	d.note(ctx, gap{from: from, cause: spool.DiskFailed, detail: err.Error()})
+	cause := spool.DiskFailed
+	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
+		cause = spool.DiskFull
+	}
+	d.note(ctx, gap{from: from, cause: cause, detail: err.Error()})
 }

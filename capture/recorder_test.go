@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"recording-agent/capture/media"
 	"recording-agent/capture/spool"
 )
@@ -195,6 +197,53 @@ func TestDiskThatFailsAndHeals(t *testing.T) {
 		}
 		if n := strings.Count(b.log.String(), "cannot write footage"); n < 2 || n > 6 {
 			t.Errorf("%d lines about the disk:\n%s", n, b.log.String())
+		}
+	})
+}
+
+// Recording leaves room for the ledger, without which nothing could be uploaded, and
+// so deleted, any more. It goes on when there is room again.
+func TestFullDiskKeepsRoomForTheLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		if err := b.spool.Close(); err != nil {
+			t.Fatal(err)
+		}
+		var free atomic.Uint64
+		free.Store(1 << 30)
+		var err error
+		b.spool, err = spool.Open(t.Context(), spool.Options{
+			Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now, Free: func(string) (uint64, error) { return free.Load(), nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &script{}
+		c := New(b.options(func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) }))
+		b.run(c)
+		sleep(t.Context(), 15*time.Second)
+		free.Store(60 << 20)
+		sleep(t.Context(), 20*time.Second)
+		full := b.bytesOnDisk()
+		sleep(t.Context(), 10*time.Second)
+		if grown := b.bytesOnDisk() - full; grown > 0 {
+			t.Errorf("%d bytes were written to a full disk", grown)
+		}
+		if s := c.Status(); !strings.Contains(s.LastError, "the disk is full: 62 MB are free") {
+			t.Errorf("last error %q", s.LastError)
+		}
+		free.Store(1 << 30)
+		sleep(t.Context(), 15*time.Second)
+		b.end()
+		var lost []spool.Gap
+		for _, g := range b.gaps() {
+			if g.Cause == spool.DiskFull {
+				lost = append(lost, g)
+			}
+		}
+		if len(lost) != 1 || lost[0].End.IsZero() || (lost[0].End.Sub(lost[0].Start)-30*time.Second).Abs() > 4*time.Second {
+			t.Errorf("gaps %+v, want one of about 30 s", b.gaps())
 		}
 	})
 }

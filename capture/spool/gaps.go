@@ -19,7 +19,8 @@ const (
 	Stalled      Cause = "camera stalled"     // connected, and no pictures
 	BadFootage   Cause = "damaged"            // pictures that cannot be decoded, up to the next random access point
 	DiskSlow     Cause = "disk too slow"
-	DiskFailed   Cause = "disk failed" // it is full, or does not take what is written
+	DiskFull     Cause = "disk full"
+	DiskFailed   Cause = "disk failed" // it does not take what is written
 	AgentStopped Cause = "agent stopped"
 	Reconfigured Cause = "settings changed" // of the camera: it was connected to anew
 	ClockStep    Cause = "host clock was set"
