@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,21 +20,22 @@ func TestHostsClockIsSet(t *testing.T) {
 				b := newBench(t)
 				defer b.close()
 				p := &script{}
-				var off time.Duration
+				var set atomic.Int64 // by how much the clock has been set
+				off := func() time.Duration { return time.Duration(set.Load()) }
 				o := b.options(func(ctx context.Context, r *Recorder) error {
-					return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.Wall = s.Wall.Add(off) })
+					return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.Wall = s.Wall.Add(off()) })
 				})
-				o.Now = func() time.Time { return time.Now().Add(off) }
+				o.Now = func() time.Time { return time.Now().Add(off()) }
 				c := New(o)
 				said := time.Duration(0)
 				c.recorder.step = func(time.Time, time.Time) time.Duration {
-					step := off - said
-					said = off
+					step := off() - said
+					said = off()
 					return step
 				}
 				b.run(c)
 				sleep(t.Context(), 15500*time.Millisecond)
-				off = by
+				set.Store(int64(by))
 				sleep(t.Context(), 15*time.Second)
 				b.end()
 				segs := b.segments(spool.Finished)

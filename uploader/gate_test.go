@@ -3,6 +3,7 @@ package uploader
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 )
@@ -78,18 +79,18 @@ func TestGateLetsAFewInAtOnce(t *testing.T) {
 func TestGateKeepsATurnForTheNewest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGate(3, 0.25, open)
-		inside := 0
+		var inside atomic.Int32
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 5 {
 			go func() {
 				if _, err := g.enter(ctx, backlog, 1); err == nil {
-					inside++
+					inside.Add(1)
 				}
 			}()
 		}
 		synctest.Wait()
-		if inside != 2 {
-			t.Errorf("%d of the backlog have a turn, want 2 of 3", inside)
+		if n := inside.Load(); n != 2 {
+			t.Errorf("%d of the backlog have a turn, want 2 of 3", n)
 		}
 		if _, err := g.enter(t.Context(), newest, 1); err != nil {
 			t.Error(err)
