@@ -59,6 +59,7 @@ func TestClockFollowsTheHostsClock(t *testing.T) {
 			pts := time.Duration(n) * 40 * time.Millisecond
 			if n == 50 {
 				now = now.Add(step)
+				c.set(step)
 			}
 			if got, want := c.at(pts, now.Add(pts)), now.Add(pts); !got.Equal(want) {
 				t.Fatalf("clock set by %v: picture %d is dated %v, want %v", step, n, got, want)
