@@ -41,7 +41,7 @@ type agent struct {
 	reconciler *central.Reconciler // nil without a central server
 	heartbeat  *central.Heartbeat
 	assigned   *central.Assignments // nil unless central's cameras are recorded
-	reaper     *uploader.Reaper
+	retention  *uploader.Retention
 	status     *status.Server
 }
 
@@ -102,6 +102,7 @@ func (a *agent) build() {
 	a.buildFleet()
 	a.buildInbox()
 	a.buildUploaders()
+	a.buildRetention()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
@@ -116,11 +117,16 @@ func (a *agent) buildUploaders() {
 	for _, d := range a.cfg.Destinations() {
 		a.buildUploader(d, bandwidth)
 	}
-	if len(a.uploaders) > 0 && a.cfg.Retention.DeleteAfterUpload {
-		a.reaper = &uploader.Reaper{
-			Ledger: a.spool, Changed: a.spool.Subscribe(), CentralConfigured: a.cfg.Central.URL != "", KeepFor: a.cfg.Retention.KeepFor, Log: a.log, Now: a.now,
-		}
-	}
+}
+
+func (a *agent) buildRetention() {
+	c := a.cfg.Retention
+	a.retention = uploader.NewRetention(uploader.RetentionOptions{
+		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
+		Keep: uploader.Keep{
+			AfterUpload: !c.DeleteAfterUpload, For: c.KeepFor, MaxAge: c.MaxAge, MaxBytes: c.MaxSize, MinFree: c.MinFree.Of, StopRecording: c.OnFull == "stop_recording",
+		},
+	})
 }
 
 func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) {
@@ -198,9 +204,7 @@ func (a *agent) run(ctx context.Context) error {
 	for _, k := range a.keepers {
 		rest.Go(func() error { return k.Run(behind) })
 	}
-	if a.reaper != nil {
-		rest.Go(func() error { return a.reaper.Run(behind) })
-	}
+	rest.Go(func() error { return a.retention.Run(behind) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })

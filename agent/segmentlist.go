@@ -26,7 +26,7 @@ States on this host (--state):
   recording   its file is being appended to
   finished    the file is complete
   deleted     it was safe elsewhere, and the file is gone
-  missing     the file is gone or damaged, and the agent did not do it
+  missing     the file is gone or damaged, or had to make room before it was uploaded
   empty       cut off before anything in it could be played
 and, whatever its state:
   waiting     being recorded, not yet verified at every destination, or central has

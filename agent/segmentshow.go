@@ -86,6 +86,7 @@ func (s sighting) describeFootage(f *facts) {
 	f.add("camera", cameraNames{seg.CameraName: {seg.CameraID, ""}}.of(seg)) // with its id
 	f.add("client", seg.ClientName)
 	f.add("state", string(seg.State))
+	f.add("given up", seg.GivenUp)
 	f.add("start", localTime(seg.Start))
 	if !seg.End.IsZero() {
 		f.add("end", localTime(seg.End))

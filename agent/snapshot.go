@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 
-	"github.com/shirou/gopsutil/v4/disk"
-
 	"recording-agent/agent/central"
 	"recording-agent/agent/status"
 	"recording-agent/capture"
@@ -12,7 +10,10 @@ import (
 
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started}
+	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
+		return s, err
+	}
 	for _, c := range a.fleet.statuses() {
 		shown := a.cameraSnapshot(ctx, c)
 		if err := a.account(ctx, c.ID, &shown); err != nil {
@@ -66,17 +67,21 @@ func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Cam
 	return out
 }
 
-// freeBytes is the room where segments are written; 0 when it cannot be told.
-func (a *agent) freeBytes(ctx context.Context) uint64 {
-	usage, err := disk.UsageWithContext(ctx, a.cfg.Agent.DataDir)
+func (a *agent) diskSnapshot(ctx context.Context, out *status.Disk) error {
+	losses, err := a.spool.Losses(ctx)
 	if err != nil {
-		return 0
+		return err
 	}
-	return usage.Free
+	d := a.retention.Status()
+	*out = status.Disk{
+		FreeBytes: d.Free, TotalBytes: d.Total, FillRate: d.FillRate, Trouble: d.Trouble,
+		LostSegments: losses.Segments, LostBytes: losses.Bytes, LastLoss: losses.Last,
+	}
+	return nil
 }
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {
-	p := central.Pulse{FreeBytes: a.freeBytes(ctx), Cameras: a.cameraPulse(ctx)}
+	p := central.Pulse{FreeBytes: a.retention.Status().Free, Cameras: a.cameraPulse(ctx)}
 	for _, c := range a.fleet.statuses() {
 		if c.State == capture.Live {
 			p.ActiveRecordings++

@@ -214,7 +214,7 @@ func TestFullDiskKeepsRoomForTheLedger(t *testing.T) {
 		free.Store(1 << 30)
 		var err error
 		b.spool, err = spool.Open(t.Context(), spool.Options{
-			Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now, Free: func(string) (uint64, error) { return free.Load(), nil },
+			Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now, Disk: func(string) (uint64, uint64, error) { return free.Load(), 1 << 40, nil },
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -4,65 +4,96 @@ import (
 	"context"
 	"time"
 
-	"github.com/rs/zerolog"
-
 	"recording-agent/capture/spool"
 )
 
-// Safes is what reaping needs of the spool.
-type Safes interface {
-	Safe(ctx context.Context, centralConfigured bool, now time.Time, keepFor time.Duration, limit int) ([]spool.Segment, error)
-	Delete(ctx context.Context, segmentID string) error
-}
-
-// Reaper deletes the local files of segments that are safe elsewhere.
-type Reaper struct {
-	Ledger            Safes
-	Changed           <-chan struct{}
-	CentralConfigured bool          // safe then includes central's word
-	KeepFor           time.Duration // after verification
-	Log               zerolog.Logger
-	Now               func() time.Time
-}
-
-const (
-	reapEvery = 30 * time.Second
-	reapBatch = 64
-)
-
-// Run deletes until ctx ends.
-func (r *Reaper) Run(ctx context.Context) error {
-	tick := time.NewTicker(reapEvery)
-	defer tick.Stop()
-	for {
-		if err := r.reap(ctx); err != nil && ctx.Err() == nil {
-			r.Log.Error().Err(err).Msg("safe segments could not be deleted; trying again")
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-r.Changed:
-		case <-tick.C:
+// reap deletes what is safe and of which the configuration says that it need not
+// be here any more.
+func (r *Retention) reap(ctx context.Context) error {
+	keep := r.opts.Keep
+	if !keep.AfterUpload {
+		if err := r.reapUploaded(ctx); err != nil {
+			return err
 		}
 	}
+	if keep.MaxAge > 0 {
+		if err := r.reapOld(ctx, r.opts.Now().Add(-keep.MaxAge)); err != nil {
+			return err
+		}
+	}
+	if keep.MaxBytes > 0 {
+		return r.reapSurplus(ctx)
+	}
+	return nil
 }
 
-// reap deletes what is safe now, oldest first. One file that cannot be deleted
-// does not keep the others.
-func (r *Reaper) reap(ctx context.Context) error {
-	segs, err := r.Ledger.Safe(ctx, r.CentralConfigured, r.Now(), r.KeepFor, reapBatch)
+// reapUploaded deletes what has been safe elsewhere for as long as it was to stay.
+func (r *Retention) reapUploaded(ctx context.Context) error {
+	for more := true; more && r.fails < maxFails && ctx.Err() == nil; {
+		limit := reapBatch + len(r.stuck)
+		segs, err := r.opts.Files.Safe(ctx, r.opts.CentralConfigured, r.opts.Now(), r.opts.Keep.For, limit)
+		if err != nil {
+			return err
+		}
+		for _, seg := range segs {
+			r.delete(ctx, seg, "the segment is safe elsewhere")
+		}
+		more = len(segs) == limit
+	}
+	return nil
+}
+
+// reapOld deletes what is safe and ended before a moment.
+func (r *Retention) reapOld(ctx context.Context, before time.Time) error {
+	return r.reapSafe(ctx, before, func(spool.Segment) (why string) { return "it is older than retention.max_age" })
+}
+
+// reapSurplus deletes what is safe, oldest first, until all files together are not
+// larger than they may be.
+func (r *Retention) reapSurplus(ctx context.Context) error {
+	bytes, err := r.opts.Files.LocalBytes(ctx)
 	if err != nil {
 		return err
 	}
-	var first error
-	for _, seg := range segs {
-		if err := r.Ledger.Delete(ctx, seg.ID); err != nil {
-			if first == nil {
-				first = err
-			}
-			continue
+	return r.reapSafe(ctx, time.Time{}, func(seg spool.Segment) (why string) {
+		if bytes <= r.opts.Keep.MaxBytes {
+			return ""
 		}
-		r.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Msg("local file deleted: the segment is safe elsewhere")
+		bytes -= seg.Size
+		return "all files together are larger than retention.max_size"
+	})
+}
+
+// reapSafe goes through what is safe, oldest first, and deletes it for as long as
+// there is a reason.
+func (r *Retention) reapSafe(ctx context.Context, endedBefore time.Time, why func(seg spool.Segment) string) error {
+	for more := true; more && r.fails < maxFails && ctx.Err() == nil; {
+		limit := reapBatch + len(r.stuck)
+		locals, err := r.opts.Files.Locals(ctx, r.opts.CentralConfigured, endedBefore, limit)
+		if err != nil {
+			return err
+		}
+		for _, l := range locals {
+			reason := ""
+			if l.Worth == spool.Safe {
+				reason = why(l.Segment)
+			}
+			if reason == "" {
+				return nil
+			}
+			r.delete(ctx, l.Segment, reason)
+		}
+		more = len(locals) == limit
 	}
-	return first
+	return nil
+}
+
+// delete deletes a file that is safe.
+func (r *Retention) delete(ctx context.Context, seg spool.Segment, why string) bool {
+	gone := r.remove(ctx, seg, func(ctx context.Context) error { return r.opts.Files.Delete(ctx, seg.ID) })
+	if gone {
+		log := r.logOf(seg)
+		log.Info().Msg("local file deleted: " + why)
+	}
+	return gone
 }

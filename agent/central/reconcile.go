@@ -252,6 +252,9 @@ func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
 		return r.report(ctx, seg, completed(seg, deliveries), spool.CentralCompleted)
 	}
 	message := "the local file was lost before it was uploaded"
+	if seg.GivenUp != "" {
+		message = "the local file was deleted before it was uploaded: " + seg.GivenUp
+	}
 	if i := slices.IndexFunc(deliveries, verified); i >= 0 {
 		message += "; mirror " + deliveries[i].Destination + " has it: " + deliveries[i].Bucket + "/" + deliveries[i].Key
 	}

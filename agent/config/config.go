@@ -133,6 +133,26 @@ type UploadWindow struct {
 type Retention struct {
 	DeleteAfterUpload bool
 	KeepFor           time.Duration
+	MaxAge            time.Duration // 0: no limit
+	MaxSize           int64         // bytes; 0: no limit
+	MinFree           Share
+	OnFull            string // delete_oldest, stop_recording
+}
+
+// Share is a part of a disk: so many bytes, or a percentage of it; where both are
+// set, whichever is less.
+type Share struct {
+	Bytes   int64
+	Percent float64
+}
+
+// Of is the share of a disk in bytes.
+func (s Share) Of(total uint64) uint64 {
+	part := uint64(float64(total) * s.Percent / 100)
+	if s.Percent <= 0 || s.Bytes > 0 && uint64(s.Bytes) < part {
+		return uint64(s.Bytes)
+	}
+	return part
 }
 
 // Status is [status].

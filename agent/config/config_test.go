@@ -88,7 +88,7 @@ func TestExampleIsComplete(t *testing.T) {
 		}
 		source = append(source, data...)
 	}
-	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock|zone)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
+	keys := regexp.MustCompile(`[sw]\.(?:text|flag|count|choice|texts|duration|size|secret|bandwidth|clock|zone|share)\("([a-z0-9_]+)"`).FindAllStringSubmatch(string(source), -1)
 	if len(keys) < 55 {
 		t.Fatalf("only %d keys were found in the code", len(keys))
 	}
@@ -154,6 +154,10 @@ func TestProblems(t *testing.T) {
 		{minimal + "[s3]\nbucket = \"abc\"\n[[mirror]]\nname = \"m\"\nbucket = \"def\"\npart_size = \"1MiB\"\n", `x.toml:8: mirror[0].part_size: 1MiB is out of range`},
 		{"[agent]\nclient_name = \"w\"\nstorage = \"local\"\n[s3]\nbucket = \"abc\"\n", `x.toml:3: agent.storage: is "local", but there are destinations`},
 		{minimal + "[upload]\nmax_bandwidth = \"0\"\n", "upload.max_bandwidth: would let nothing through"},
+		{minimal + "[retention]\nmin_free = \"95%\"\n", `retention.min_free: "95%" is neither a size nor 0% to 90%`},
+		{minimal + "[retention]\nmin_free = \"much\"\n", `retention.min_free: "much" is neither a size nor 0% to 90%`},
+		{minimal + "[retention]\nkeep_for = \"7d\"\nmax_age = \"6d\"\n", "retention.max_age: is shorter than keep_for"},
+		{minimal + "[retention]\non_full = \"panic\"\n", `retention.on_full: "panic" is not known`},
 		{minimal + "[s3]\nbucket = \"footage\"\n[[mirror]]\nname = \"copy\"\nbucket = \"footage\"\n", "mirror[0].bucket: is another destination's, under the same keys"},
 		{minimal + "[s3]\nbucket = \"footage\"\nendpoint = \"https://storage.googleapis.com\"\nlock_mode = \"governance\"\nlock_days = 3\n", "not taken by Google Cloud Storage"},
 		{minimal + "[upload]\nmax_bandwidth = \"5MB\"\n", `x.toml:4: upload.max_bandwidth: "5MB" is no bandwidth; write a bandwidth in quotes, like "20Mbit"`},
@@ -337,5 +341,17 @@ func TestKeyOwner(t *testing.T) {
 	}
 	if owns := KeyOwner(DefaultKey, "w.7", nil); owns("recordings/gate/2026-11-23/notes.mp4") || owns("other/recordings/gate/2026-11-23/20261123T100000.000Z_w.7.mp4") {
 		t.Error("keys of another form are taken for ours")
+	}
+}
+
+func TestMinimumThatIsKeptFree(t *testing.T) {
+	for text, want := range map[string]uint64{"5%": 500, "3 GiB": 3 << 30, "5% or 400B": 400, "600B or 5%": 500, "0%": 0} {
+		c, err := Parse("x.toml", []byte(minimal+"[retention]\nmin_free = \""+text+"\"\n"), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Retention.MinFree.Of(10_000); got != want {
+			t.Errorf("%s of 10000 bytes: %d, want %d", text, got, want)
+		}
 	}
 }

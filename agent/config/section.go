@@ -243,6 +243,31 @@ func (s *section) size(name string, fallback, low, high int64) int64 {
 	return n
 }
 
+// share is a part of a disk: a size, a percentage, or both with "or" between.
+func (s *section) share(name string, fallback Share) Share {
+	const how = `a size or a percentage in quotes, like "2GiB", "5%" or "5% or 2GiB" for whichever is less`
+	text, ok := take(s, name, "", how)
+	if !ok {
+		return fallback
+	}
+	var out Share
+	for part := range strings.SplitSeq(text, " or ") {
+		number, percent := strings.CutSuffix(strings.TrimSpace(part), "%")
+		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		bytes, size := parseSize(number)
+		switch {
+		case percent && err == nil && n >= 0 && n <= 90:
+			out.Percent = n
+		case !percent && size:
+			out.Bytes = bytes
+		default:
+			s.problem(name, fmt.Sprintf("%q is neither a size nor 0%% to 90%%", part), "write "+how)
+			return fallback
+		}
+	}
+	return out
+}
+
 // bandwidth is in bytes per second; 0 when the key is not there, is empty or "0".
 func (s *section) bandwidth(name string) (bytesPerSecond int64) {
 	const how = `write a bandwidth in quotes, like "20Mbit"`

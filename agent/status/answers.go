@@ -26,6 +26,7 @@ type statusAnswer struct {
 	RecordingInfo    []recordingInfo `json:"recording_info"`
 
 	Agent        agentAnswer         `json:"agent"`
+	Disk         diskAnswer          `json:"disk"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
@@ -58,6 +59,20 @@ type agentAnswer struct {
 	ClientName string `json:"client_name"`
 	Started    any    `json:"started"`
 	FreeBytes  uint64 `json:"free_bytes"`
+}
+
+type diskAnswer struct {
+	FreeBytes      uint64 `json:"free_bytes"`
+	TotalBytes     uint64 `json:"total_bytes"`
+	BytesPerSecond int64  `json:"fill_bytes_per_second"`
+	Trouble        any    `json:"trouble"`
+	LostSegments   int    `json:"lost_segments"`
+	LostBytes      int64  `json:"lost_bytes"`
+	LastLoss       any    `json:"last_loss"`
+}
+
+func answerDisk(d Disk) diskAnswer {
+	return diskAnswer{d.FreeBytes, d.TotalBytes, int64(d.FillRate), orNull(d.Trouble), d.LostSegments, d.LostBytes, moment(d.LastLoss)}
 }
 
 type cameraAnswer struct {
@@ -146,7 +161,7 @@ func orNull(s string) any {
 func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
-		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.FreeBytes},
+		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.Disk.FreeBytes}, Disk: answerDisk(s.Disk),
 	}
 	for _, c := range s.Cameras {
 		if c.State == "recording" {

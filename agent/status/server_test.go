@@ -25,7 +25,7 @@ var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func full(context.Context) (Snapshot, error) {
 	return Snapshot{
-		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), FreeBytes: 123456789,
+		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), Disk: Disk{FreeBytes: 123456789},
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
 				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,

@@ -10,12 +10,22 @@ type Snapshot struct {
 	Version      string
 	ClientName   string
 	Started      time.Time
-	FreeBytes    uint64 // where segments are written
+	Disk         Disk
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
 	Central      *Central // nil: not configured
 	Sync         *Sync    // nil: central's cameras are not recorded
+}
+
+// Disk is what there is of the disk that segments are written to.
+type Disk struct {
+	FreeBytes, TotalBytes uint64
+	FillRate              float64 // bytes per second, by all programs
+	Trouble               string  // it is nearly full, and nothing makes room
+	LostSegments          int     // deleted before any destination had them, ever
+	LostBytes             int64
+	LastLoss              time.Time // the end of the newest of them
 }
 
 // Camera is one camera's state.

@@ -28,12 +28,12 @@ func (s *Spool) primary() string {
 // A finished segment has something to say when it is not registered yet, or once
 // it is verified at the primary destination, ?1; mirrors hold nothing up. Without
 // a destination it is complete as it is. One that is deleted has something to say
-// if central had refused it and is asked again; without a central server it had
-// never been tried there.
+// if central had refused it and is asked again, or if it was deleted before central
+// knew; without a central server it had never been tried there.
 const unreported = `central_state IN ('none','registered','recording') AND (
 	   state = 'recording' AND central_state <> 'recording'
 	OR state IN ('missing','empty')
-	OR state = 'deleted' AND (central_state <> 'none' OR central_attempts > 0)
+	OR state = 'deleted' AND (central_state <> 'none' OR central_attempts > 0 OR given_up <> '')
 	OR state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
 		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?1)))`
 

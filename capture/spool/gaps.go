@@ -20,7 +20,8 @@ const (
 	BadFootage   Cause = "damaged"            // pictures that cannot be decoded, up to the next random access point
 	DiskSlow     Cause = "disk too slow"
 	DiskFull     Cause = "disk full"
-	DiskFailed   Cause = "disk failed" // it does not take what is written
+	DiskFailed   Cause = "disk failed"    // it does not take what is written
+	GivenUp      Cause = "deleted unsent" // there was footage, and the disk had no room to keep it until it was uploaded
 	AgentStopped Cause = "agent stopped"
 	Reconfigured Cause = "settings changed" // of the camera: it was connected to anew
 	ClockStep    Cause = "host clock was set"

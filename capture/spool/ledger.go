@@ -102,6 +102,9 @@ ALTER TABLE gaps ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 ALTER TABLE segments ADD COLUMN recorded_us INTEGER NOT NULL DEFAULT 0;
 UPDATE segments SET recorded_us = duration_us;
 ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
+`, `
+ALTER TABLE segments ADD COLUMN given_up TEXT NOT NULL DEFAULT '';
+CREATE INDEX segments_given_up ON segments (start_us) WHERE given_up <> '';
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

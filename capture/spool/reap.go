@@ -4,10 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -52,12 +49,12 @@ func (s *Spool) Safe(ctx context.Context, centralConfigured bool, now time.Time,
 
 // Delete removes the file of a segment, then says so in its row. A crash in
 // between leaves a safe row without a file, which Recover takes for deleted.
-// Whether the segment is safe is for the caller to know; one that is not
+// Whether central knows is for the caller to know; a segment that is not
 // verified at every required destination is refused. An upload that is open at an
 // optional one is given up here: it stays in the store, as the upload of a lost
 // host does.
 func (s *Spool) Delete(ctx context.Context, id string) error {
-	segs, err := s.segments(ctx, "WHERE id = ?3 AND "+safe, false, s.names(false), id)
+	segs, err := s.segments(ctx, "WHERE id = ?3 AND state = 'finished' AND 0 = "+worth, false, s.names(false), id)
 	if err != nil {
 		return err
 	}
@@ -68,10 +65,7 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("delete segment %s: %w", id, err)
-	}
-	if err := syncDirs(filepath.Dir(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := remove(name); err != nil {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
 	defer s.changed()

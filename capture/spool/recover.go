@@ -94,7 +94,7 @@ func (s *Spool) sayRecovered(seg Segment, result mp4.Result) {
 }
 
 // withoutFile settles a row whose file is gone: a crash between unlink and row
-// leaves it safe, and then it was deleted.
+// leaves it safe, and then it was deleted, or given up.
 func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error {
 	verified, err := s.segments(ctx, "WHERE id = ?3 AND "+safe, false, s.names(false), seg.ID)
 	if err != nil {
@@ -102,6 +102,9 @@ func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error
 	}
 	if len(verified) == 1 {
 		return s.deleted(ctx, seg.ID)
+	}
+	if seg.State == Finished && seg.GivenUp != "" {
+		return s.gone(ctx, seg)
 	}
 	r.Missing++
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).

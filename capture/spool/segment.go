@@ -12,7 +12,7 @@ const (
 	Recording State = "recording" // its file is being appended to
 	Finished  State = "finished"  // its file is complete and will not change
 	Deleted   State = "deleted"   // its file was safe elsewhere and is gone
-	Missing   State = "missing"   // its file is gone and nobody here removed it
+	Missing   State = "missing"   // its file is gone and was not safe: nobody here removed it, or it was given up
 	Empty     State = "empty"     // its file held no whole part and was removed
 )
 
@@ -54,6 +54,8 @@ type Segment struct {
 	Height     int
 	FrameRate  float64
 	Frames     int64 // video samples
+
+	GivenUp string // why its file was deleted though it was not safe; empty: it was not
 
 	Central Central
 }

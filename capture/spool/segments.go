@@ -123,7 +123,7 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 }
 
 const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
-	video_codec, audio_codec, width, height, frame_rate, frames,
+	video_codec, audio_codec, width, height, frame_rate, frames, given_up,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us, central_next_us`
 
 func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segment, error) {
@@ -152,7 +152,7 @@ func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	var start, end, duration, recorded, refused, next int64
 	into := append([]any{
 		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
-		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
+		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames, &seg.GivenUp,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused, &next,
 	}, more...)
 	if err := rows.Scan(into...); err != nil {

@@ -39,7 +39,7 @@ type Options struct {
 	Destinations []Destination // the first is the primary: the object there is the one that central is told of
 	Log          zerolog.Logger
 	Now          func() time.Time
-	Free         func(dir string) (uint64, error) // bytes of the disk; nil: the system is asked
+	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked
 }
 
 // Spool is an open data directory. It is safe for concurrent use.
@@ -72,8 +72,8 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if !held {
 		return nil, fmt.Errorf("%w (%s): stop it first, or give this one a data_dir of its own", ErrLocked, o.Dir)
 	}
-	if o.Free == nil {
-		o.Free = freeBytes
+	if o.Disk == nil {
+		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/spool"
+	"recording-agent/uploader/wiretest"
+)
+
+// smallDisk puts the agent's data on a disk of its own. It takes rights that tests
+// do not always have.
+func (h *host) smallDisk(bytes int) {
+	h.t.Helper()
+	if err := os.MkdirAll(h.data(), 0o750); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", h.data(), "tmpfs", 0, fmt.Sprintf("size=%d", bytes)); err != nil {
+		if os.Geteuid() == 0 && os.Getenv("REQUIRE_PEERS") != "" {
+			h.t.Fatal(err)
+		}
+		h.t.Skipf("a disk of its own cannot be mounted: %v", err)
+	}
+	h.t.Cleanup(func() {
+		h.kill()
+		if err := syscall.Unmount(h.data(), 0); err != nil {
+			h.t.Error(err)
+		}
+	})
+}
+
+// TestFullDiskWithoutUplink: the newest footage is kept, recording never stops, and
+// of each segment that had to go for it there is a row here and word at central.
+func TestFullDiskWithoutUplink(t *testing.T) {
+	h := newHost(t)
+	h.smallDisk(spool.KeptFree + 44<<20) // 12 MiB more than where footage is given up
+	h.toStore.Set(wiretest.Fault{Cut: true})
+	h.start()
+	gaveUp := func() (n int) { return strings.Count(h.said.String(), "FOOTAGE LOST") }
+	h.until(3*time.Minute, func() string {
+		if n := gaveUp(); n < 4 {
+			return fmt.Sprintf("four segments that have to go, %d have", n)
+		}
+		return ""
+	})
+	h.toStore.Set(wiretest.Fault{})
+	h.silence()
+	h.until(time.Minute, h.backlog)
+	h.stop()
+
+	s, err := spool.Open(t.Context(), spool.Options{Dir: h.data(), Log: zerolog.Nop(), Now: time.Now, Destinations: []spool.Destination{{Name: "primary"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	lost, err := s.Segments(t.Context(), spool.Missing)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if losses, err := s.Losses(t.Context()); err != nil || losses.Segments != len(lost) || len(lost) < 4 {
+		t.Errorf("%d segments are lost, %+v, %v", len(lost), losses, err)
+	}
+	failed := map[string]string{}
+	for _, r := range h.central.Recordings() {
+		if r.Status == "failed" {
+			failed[r.ID] = r.ErrorMessage
+		}
+	}
+	for _, seg := range lost {
+		if why := failed[seg.Central.RecordingID]; !strings.Contains(why, seg.GivenUp) || seg.GivenUp == "" {
+			t.Errorf("segment %s: central was told %q, it was given up because %q", seg.ID, why, seg.GivenUp)
+		}
+	}
+	for _, camera := range h.cameras {
+		gaps, err := s.Gaps(t.Context(), camera)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, g := range gaps {
+			switch g.Cause {
+			case spool.GivenUp:
+				n++
+			case spool.DiskFull, spool.DiskFailed, spool.DiskSlow:
+				t.Errorf("recording had to stop: %+v", g)
+			}
+		}
+		for _, seg := range lost {
+			if seg.CameraID == camera {
+				n--
+			}
+		}
+		if n != 0 {
+			t.Errorf("camera %s: %d gaps more than lost segments", camera, n)
+		}
+	}
+}

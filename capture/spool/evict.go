@@ -1,0 +1,146 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Worth is what would be lost with a local file.
+type Worth int
+
+// From nothing to everything. The order is that in which files make room.
+const (
+	Safe       Worth = iota // nothing: all that has to have the segment has it, central knows
+	Unreported              // central has yet to be told; the footage is at every required destination
+	Copied                  // some destination has it, but not every required one
+	OnlyCopy                // the footage
+)
+
+// Local is a finished segment with its file on this host.
+type Local struct {
+	Segment
+	Worth Worth
+}
+
+// worth is the Worth of a finished segment, with the parameters of safe. Where
+// segments go nowhere they are kept for as long as there is room, and none is lost
+// before its time.
+const worth = `CASE
+	WHEN ` + safe + ` OR json_array_length(?2) = 0 AND (central_state IN ('completed','refused') OR NOT ?1) THEN 0
+	WHEN json_array_length(?2) = (SELECT count(*) FROM deliveries WHERE segment_id = segments.id
+		AND deliveries.state = 'verified' AND destination IN (SELECT value FROM json_each(?2))) THEN 1
+	WHEN EXISTS (SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state = 'verified') THEN 2
+	ELSE 3 END`
+
+// Locals lists finished segments in the order in which their files should go when
+// room is needed: by their worth, then oldest first. Those that ended after
+// endedBefore are left out, unless that is zero.
+func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]Local, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT `+segmentColumns+`, `+worth+` AS worth FROM segments
+		WHERE state = 'finished' AND (?3 = 0 OR end_us < ?3) ORDER BY worth, start_us LIMIT ?4`,
+		centralConfigured, s.names(false), micros(endedBefore), limit)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: list local segments: %w", err)
+	}
+	defer rows.Close()
+	var out []Local
+	for rows.Next() {
+		var l Local
+		if err := scanSegment(rows, &l.Segment, &l.Worth); err != nil {
+			return nil, fmt.Errorf("ledger: list local segments: %w", err)
+		}
+		out = append(out, l)
+	}
+	return out, rows.Err()
+}
+
+// LocalBytes is how much the files of finished segments take on this host.
+func (s *Spool) LocalBytes(ctx context.Context) (n int64, err error) {
+	if err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(sum(size), 0) FROM segments WHERE state = 'finished'`).Scan(&n); err != nil {
+		return 0, fmt.Errorf("ledger: size of local segments: %w", err)
+	}
+	return n, nil
+}
+
+// GiveUp deletes the file of a finished segment that is not safe, because there is
+// no room for it. Why is noted before the file goes, so that a crash right after
+// does not make a loss of it that nobody can explain; footage that no destination
+// has leaves a gap. An upload that is open stays in the store, where
+// housekeeping completes it if it can be played.
+func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
+	name, err := s.file(l.Path)
+	if err != nil {
+		return err
+	}
+	err = s.ledger.one(ctx, "give up", l.ID, `UPDATE segments SET given_up = ? WHERE id = ? AND state = 'finished'`, reason, l.ID)
+	if err != nil {
+		return err
+	}
+	if err := remove(name); err != nil {
+		return fmt.Errorf("give up segment %s: %w", l.ID, err)
+	}
+	l.GivenUp = reason
+	return s.gone(context.WithoutCancel(ctx), l.Segment)
+}
+
+// gone notes that the file of a segment that was given up is gone.
+func (s *Spool) gone(ctx context.Context, seg Segment) error {
+	var left Worth
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&left)
+	if err != nil {
+		return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
+	}
+	defer s.changed()
+	if left < Copied || len(s.opts.Destinations) == 0 { // what was lost is not the footage
+		return s.deleted(ctx, seg.ID)
+	}
+	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		if left == OnlyCopy {
+			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail) VALUES (?,?,?,?,?)`,
+				seg.CameraID, micros(seg.Start), micros(seg.End), GivenUp, seg.GivenUp)
+			if err != nil {
+				return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
+			}
+		}
+		return changed("gave up", seg.ID)(tx.ExecContext(ctx, `UPDATE segments SET state = 'missing' WHERE id = ? AND state = 'finished'`, seg.ID))
+	})
+}
+
+// remove deletes a file so that a power cut does not bring it back. One that is
+// gone already is no error.
+func remove(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := syncDirs(filepath.Dir(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Losses is the footage that was given up, all in all.
+type Losses struct {
+	Segments int
+	Bytes    int64
+	Last     time.Time // the end of the newest of it
+}
+
+// Losses sums up the footage that was given up before any destination had it.
+func (s *Spool) Losses(ctx context.Context) (Losses, error) {
+	var l Losses
+	var last int64
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size), 0), coalesce(max(end_us), 0) FROM segments
+		WHERE given_up <> '' AND state = 'missing'
+			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state = 'verified')`).
+		Scan(&l.Segments, &l.Bytes, &last)
+	if err != nil {
+		return Losses{}, fmt.Errorf("ledger: footage that was given up: %w", err)
+	}
+	l.Last = fromMicros(last)
+	return l, nil
+}

@@ -1,0 +1,127 @@
+package uploader
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"recording-agent/capture/spool"
+)
+
+const (
+	// ahead is how long before it is needed room is made.
+	ahead = 30 * time.Second
+	// brinkAhead is how long before recording would have to stop footage is given up
+	// that is not safe.
+	brinkAhead = time.Minute
+	brinkBytes = 32 << 20 // at least
+)
+
+// makeRoom deletes files before the disk is full: those that are safe as soon as
+// less is free than there should be, others only when recording would soon have to
+// stop. Oldest first.
+func (r *Retention) makeRoom(ctx context.Context) error {
+	free, total, err := r.opts.Disk()
+	if err != nil {
+		return fmt.Errorf("ask how much of the disk is free: %w", err)
+	}
+	rate := r.fill.measure(r.opts.Now(), free)
+	brink := spool.KeptFree + max(brinkBytes, uint64(min(rate*brinkAhead.Seconds(), float64(total)/10)))
+	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
+	trouble := ""
+	if free < wanted {
+		trouble, err = r.evict(ctx, free, wanted, brink)
+	}
+	if trouble == "" {
+		r.brink.Recovered()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = DiskStatus{Free: free, Total: total, FillRate: rate, Trouble: trouble}
+	return err
+}
+
+// evict deletes until as much is free as is wanted, or at least the brink is not
+// near. trouble says why there is less.
+func (r *Retention) evict(ctx context.Context, free, wanted, brink uint64) (trouble string, err error) {
+	for r.fails < maxFails && ctx.Err() == nil {
+		limit := reapBatch + len(r.stuck)
+		locals, err := r.opts.Files.Locals(ctx, r.opts.CentralConfigured, time.Time{}, limit)
+		if err != nil {
+			return "", err
+		}
+		before := free
+		for _, l := range locals {
+			if free >= wanted || l.Worth != spool.Safe && free >= brink {
+				return "", nil
+			}
+			if l.Worth > spool.Unreported && r.opts.Keep.StopRecording {
+				return r.nearlyFull(free, "nothing on it may be deleted before it is uploaded", `recording stops when it is full (retention.on_full = "stop_recording"); make room, or look why uploads are behind`), nil
+			}
+			if r.evictOne(ctx, l, free) {
+				free += uint64(l.Size)
+			}
+		}
+		if free == before {
+			break
+		}
+	}
+	if free >= brink || ctx.Err() != nil {
+		return "", nil
+	}
+	return r.nearlyFull(free, "there is nothing more to delete", "something else fills it: look for large files, or give the agent a larger disk"), nil
+}
+
+func (r *Retention) nearlyFull(free uint64, why, remedy string) string {
+	r.brink.Failed(why, remedy)
+	return fmt.Sprintf("%d MB are free, and %s", free/1e6, why)
+}
+
+// evictOne deletes one file to make room. What is lost with it is said loudly.
+func (r *Retention) evictOne(ctx context.Context, l spool.Local, free uint64) bool {
+	if l.Worth == spool.Safe {
+		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
+	}
+	reason := fmt.Sprintf("the disk was nearly full (%d MB free) and it was the oldest that was left", free/1e6)
+	gone := r.remove(ctx, l.Segment, func(ctx context.Context) error { return r.opts.Files.GiveUp(ctx, l, reason) })
+	if !gone {
+		return false
+	}
+	log := r.logOf(l.Segment)
+	switch {
+	case l.Worth == spool.Unreported:
+		log.Warn().Msg("local file deleted to make room: central has yet to be told of the segment")
+	case l.Worth == spool.Copied:
+		log.Error().Msg("local file deleted to make room before every required destination had it; a mirror has it")
+	case r.opts.Anywhere:
+		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").
+			Msg("FOOTAGE LOST: the disk was nearly full, and the oldest segment was deleted before it was uploaded")
+	default:
+		log.Info().Msg("local file deleted: room is needed")
+	}
+	return true
+}
+
+// fill measures how fast the disk fills, by whichever program.
+type fill struct {
+	at      time.Time
+	free    uint64
+	removed int64       // by us, since then
+	rates   [12]float64 // of the last minute
+	next    int
+}
+
+func (f *fill) deleted(bytes int64) { f.removed += bytes }
+
+// measure returns the fastest of the last minute, in bytes per second.
+func (f *fill) measure(now time.Time, free uint64) (rate float64) {
+	if passed := now.Sub(f.at).Seconds(); !f.at.IsZero() && passed > 0 {
+		f.rates[f.next] = max(0, (float64(f.free)-float64(free)+float64(f.removed))/passed)
+		f.next = (f.next + 1) % len(f.rates)
+	}
+	f.at, f.free, f.removed = now, free, 0
+	for _, r := range f.rates {
+		rate = max(rate, r)
+	}
+	return rate
+}

@@ -1,0 +1,159 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
+)
+
+// Files is what retention needs of the spool.
+type Files interface {
+	Safe(ctx context.Context, centralConfigured bool, now time.Time, keepFor time.Duration, limit int) ([]spool.Segment, error)
+	Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]spool.Local, error)
+	LocalBytes(ctx context.Context) (int64, error)
+	Delete(ctx context.Context, segmentID string) error
+	GiveUp(ctx context.Context, l spool.Local, reason string) error
+}
+
+// Keep is how long local files are kept. All but the last two concern files that
+// are safe elsewhere, or go nowhere else.
+type Keep struct {
+	AfterUpload   bool                      // until something else has them go
+	For           time.Duration             // after verification
+	MaxAge        time.Duration             // after the segment's end; 0: no limit
+	MaxBytes      int64                     // of all files; 0: no limit
+	MinFree       func(total uint64) uint64 // bytes of the disk
+	StopRecording bool                      // at the brink, instead of losing footage that was not uploaded
+}
+
+// RetentionOptions configure a Retention.
+type RetentionOptions struct {
+	Files             Files
+	CentralConfigured bool // safe then includes central's word
+	Anywhere          bool // there are destinations
+	Keep              Keep
+	Disk              func() (free, total uint64, err error) // where the files are
+	Log               zerolog.Logger
+	Now               func() time.Time
+}
+
+// Retention deletes local files: those that are safe when their time has come or
+// room is needed, and others only at the brink of a full disk.
+type Retention struct {
+	opts  RetentionOptions
+	fill  fill
+	brink *outage.Outage
+	held  *outage.Outage
+	stuck map[string]waiting // files that could not be deleted
+	fails int                // of this look
+
+	mu     sync.Mutex
+	status DiskStatus
+}
+
+// waiting is when something is tried again.
+type waiting struct {
+	until time.Time
+	again time.Duration // how long after that
+}
+
+// DiskStatus is the present condition of the disk that the files are on.
+type DiskStatus struct {
+	Free, Total uint64  // bytes; 0: the system does not tell
+	FillRate    float64 // bytes per second by which all programs fill it
+	Trouble     string  // it is nearly full, and why nothing makes room
+}
+
+const (
+	retainEvery = 5 * time.Second
+	// reapShare bounds what looking for files costs where there are very many: a
+	// fiftieth of the time.
+	reapShare = 50
+	firstWait = 30 * time.Second // before a file is tried again; doubled each time
+	lastWait  = 10 * time.Minute
+	maxFails  = 8 // at one look: where nothing can be deleted not all is tried
+	reapBatch = 64
+)
+
+// NewRetention prepares a Retention.
+func NewRetention(o RetentionOptions) *Retention {
+	return &Retention{
+		opts: o, stuck: map[string]waiting{},
+		brink: outage.New(o.Log, "the disk is nearly full", o.Now), held: outage.New(o.Log, "local files cannot be deleted", o.Now),
+	}
+}
+
+// Status is the present condition of the disk.
+func (r *Retention) Status() DiskStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.status
+}
+
+// Run deletes until ctx ends.
+func (r *Retention) Run(ctx context.Context) error {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	var reapAt time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-next.C:
+		}
+		next.Reset(retainEvery)
+		r.fails = 0
+		err := r.makeRoom(ctx)
+		if began := time.Now(); began.After(reapAt) {
+			err = errors.Join(err, r.reap(ctx))
+			reapAt = began.Add(reapShare * time.Since(began))
+		}
+		if err != nil && ctx.Err() == nil {
+			r.opts.Log.Error().Err(err).Msg("local files could not be deleted; trying again")
+		}
+	}
+}
+
+// remove tries to delete a file. One that cannot be (read-only, or open on Windows)
+// is left for a while, so that it does not keep the others.
+func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx context.Context) error) bool {
+	now := r.opts.Now()
+	wait, stuck := r.stuck[seg.ID]
+	if stuck && now.Before(wait.until) || r.fails >= maxFails {
+		return false
+	}
+	err := do(ctx)
+	if err == nil {
+		delete(r.stuck, seg.ID)
+		r.held.Recovered()
+		r.fill.deleted(seg.Size)
+		return true
+	}
+	if ctx.Err() == nil {
+		pause := max(wait.again, firstWait)
+		r.stuck[seg.ID] = waiting{now.Add(pause), min(2*pause, lastWait)}
+		r.fails++
+		r.held.Failed(withoutPath(err), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
+	}
+	return false
+}
+
+// withoutPath is what an operation on a file failed of, the same for all files.
+func withoutPath(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return file.Op + ": " + file.Err.Error()
+	}
+	return err.Error()
+}
+
+func (r *Retention) logOf(seg spool.Segment) zerolog.Logger {
+	return r.opts.Log.With().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Int64("bytes", seg.Size).Logger()
+}

@@ -1,0 +1,310 @@
+package uploader
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"recording-agent/capture/spool"
+)
+
+// held is a spool with files that cannot be deleted for a while, as those that a
+// player holds open on Windows.
+type held struct {
+	*spool.Spool
+	mu    sync.Mutex
+	files map[string]bool
+}
+
+func (s *held) Delete(ctx context.Context, id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.files[id] {
+		return errors.New("the file is in use")
+	}
+	return s.Spool.Delete(ctx, id)
+}
+
+func (s *held) hold(ids ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files = map[string]bool{}
+	for _, id := range ids {
+		s.files[id] = true
+	}
+}
+
+// roomy is a disk of which nothing is ever missing.
+func roomy() (free, total uint64, err error) { return 1 << 40, 1 << 41, nil }
+
+func noMinimum(uint64) uint64 { return 0 }
+
+// retain lets a Retention work until the test ends.
+func (s *storage) retain(o RetentionOptions) *Retention {
+	s.t.Helper()
+	o.Log, o.Now, o.Anywhere = zerolog.Nop(), time.Now, true
+	if o.Keep.MinFree == nil {
+		o.Keep.MinFree = noMinimum
+	}
+	r := NewRetention(o)
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { _ = r.Run(ctx) })
+	s.stop = func() {
+		stop()
+		done.Wait()
+	}
+	return r
+}
+
+func (s *storage) verify(i int) {
+	s.t.Helper()
+	s.must(s.spool.Verified(s.t.Context(), id(i), "primary", "size, crc64nvme", time.Now()))
+}
+
+func (s *storage) complete(i int) {
+	s.t.Helper()
+	s.must(s.spool.RegisterAttempted(s.t.Context(), id(i)))
+	s.must(s.spool.Registered(s.t.Context(), id(i), "recording"))
+	s.must(s.spool.CentralAcknowledged(s.t.Context(), id(i), spool.CentralCompleted))
+}
+
+// states are those of the segments, in one text: f for finished, d, m.
+func (s *storage) states(segments int) (out string) {
+	s.t.Helper()
+	for i := range segments {
+		seg, err := s.spool.Segment(s.t.Context(), id(i))
+		s.must(err)
+		out += string(seg.State[:1])
+	}
+	return out
+}
+
+func TestReapOnlyWhatIsSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		for i := range 3 {
+			s.verify(i)
+		}
+		for i := range 2 { // 2 is verified, but central has not acknowledged it
+			s.complete(i)
+		}
+		files := &held{Spool: s.spool}
+		files.hold(id(0))
+		s.retain(RetentionOptions{Files: files, CentralConfigured: true, Keep: Keep{For: time.Hour}, Disk: roomy})
+
+		after(59 * time.Minute)
+		if got := s.states(4); got != "ffff" {
+			t.Errorf("states %s within keep_for", got)
+		}
+		after(2 * time.Minute)
+		if got := s.states(4); got != "fdff" {
+			t.Errorf("states %s: only the second may go, the first is held open", got)
+		}
+		files.hold()
+		after(time.Minute)
+		if got := s.states(4); got != "ddff" {
+			t.Errorf("states %s once the first is free", got)
+		}
+	})
+}
+
+// TestFilesThatCannotBeDeletedHoldUpNothing: more than are looked at together.
+func TestFilesThatCannotBeDeletedHoldUpNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 3 * reapBatch
+		s := newStorage(t, n)
+		defer s.close()
+		var stuck []string
+		for i := range n {
+			s.verify(i)
+			if i < 2*reapBatch {
+				stuck = append(stuck, id(i))
+			}
+		}
+		files := &held{Spool: s.spool}
+		files.hold(stuck...)
+		s.retain(RetentionOptions{Files: files, Disk: roomy})
+		after(5 * time.Minute)
+		if left := countOf(s.states(n), 'f'); left != len(stuck) {
+			t.Errorf("%d files are left, %d cannot be deleted", left, len(stuck))
+		}
+		files.hold()
+		after(11 * time.Minute)
+		if left := countOf(s.states(n), 'f'); left != 0 {
+			t.Errorf("%d files are left once all can be deleted", left)
+		}
+	})
+}
+
+func countOf(s string, what rune) (n int) {
+	for _, c := range s {
+		if c == what {
+			n++
+		}
+	}
+	return n
+}
+
+func TestOldAndSurplusFilesGoIfTheyAreSafe(t *testing.T) {
+	for _, c := range []struct {
+		keep Keep
+		want string
+	}{ // the segments last a minute, one begins each minute from 00:00 on
+		{Keep{MaxAge: 30 * time.Minute}, "dfddffff"},
+		{Keep{MaxBytes: 4500}, "dfdddfff"},
+	} {
+		t.Run(c.want, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStorage(t, 8)
+				defer s.close()
+				for i := range 8 {
+					if i != 1 { // is nowhere else
+						s.verify(i)
+					}
+				}
+				c.keep.AfterUpload = true
+				r := NewRetention(RetentionOptions{
+					Files: s.spool, Anywhere: true, Keep: c.keep, Disk: roomy, Log: zerolog.Nop(),
+					Now: func() time.Time { return time.Date(1999, 12, 1, 0, 34, 30, 0, time.UTC) },
+				})
+				s.must(r.reap(t.Context()))
+				if got := s.states(8); got != c.want {
+					t.Errorf("states %s, want %s", got, c.want)
+				}
+			})
+		})
+	}
+}
+
+// smallDisk has room for so many bytes of segments before recording would stop.
+func (s *storage) smallDisk(room uint64) func() (free, total uint64, err error) {
+	return func() (uint64, uint64, error) {
+		bytes, err := s.spool.LocalBytes(context.Background())
+		return spool.KeptFree + brinkBytes + room - uint64(bytes), 1 << 40, err
+	}
+}
+
+// TestRoomIsMadeInOrder: what is safe, then what central has yet to be told of,
+// then what is nowhere else; each the oldest first, and none before it has to.
+func TestRoomIsMadeInOrder(t *testing.T) {
+	for _, c := range []struct {
+		room uint64
+		want string
+	}{
+		{8000, "ffffffff"}, {7000, "fffdffff"}, {6000, "fffddfff"}, {5000, "fffdddff"}, {4000, "mffdddff"}, {3000, "mmfdddff"},
+	} {
+		t.Run(fmt.Sprint(c.room), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStorage(t, 8) // of 1000 bytes each
+				defer s.close()
+				for _, i := range []int{3, 4, 5} {
+					s.verify(i)
+				}
+				for _, i := range []int{3, 4} {
+					s.complete(i)
+				}
+				s.retain(RetentionOptions{Files: s.spool, CentralConfigured: true, Keep: Keep{AfterUpload: true}, Disk: s.smallDisk(c.room)})
+				after(time.Minute)
+				if got := s.states(8); got != c.want {
+					t.Errorf("states %s, want %s", got, c.want)
+				}
+				losses, err := s.spool.Losses(t.Context())
+				s.must(err)
+				gaps, err := s.spool.Gaps(t.Context(), "gate")
+				s.must(err)
+				if lost := countOf(c.want, 'm'); losses.Segments != lost || len(gaps) != lost {
+					t.Errorf("%d losses and %d gaps for %d segments that were lost", losses.Segments, len(gaps), lost)
+				}
+				for i, g := range gaps {
+					seg, err := s.spool.Segment(t.Context(), id(i))
+					s.must(err)
+					if g.Cause != spool.GivenUp || !g.Start.Equal(seg.Start) || !g.End.Equal(seg.End) || seg.GivenUp == "" {
+						t.Errorf("gap %+v for segment %+v", g, seg)
+					}
+				}
+				unreported, err := s.spool.Unreported(t.Context(), time.Now(), 100)
+				s.must(err)
+				told := map[string]bool{}
+				for _, seg := range unreported {
+					told[seg.ID] = true
+				}
+				for i, state := range c.want {
+					if (state == 'm' || i == 5 && state == 'd') && !told[id(i)] {
+						t.Errorf("central is not told of segment %d, which is gone", i)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestMinimumIsKeptFreeOfWhatIsSafe: only the brink costs what is not.
+func TestMinimumIsKeptFreeOfWhatIsSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 6)
+		defer s.close()
+		s.verify(4)
+		s.verify(5)
+		minFree := func(uint64) uint64 { return spool.KeptFree + brinkBytes + 4000 }
+		s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true, MinFree: minFree}, Disk: s.smallDisk(6000)})
+		after(time.Minute)
+		if got := s.states(6); got != "ffffdd" {
+			t.Errorf("states %s", got)
+		}
+	})
+}
+
+func TestRecordingStopsRatherThanLoses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		s.verify(2)
+		r := s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true, StopRecording: true}, Disk: s.smallDisk(1000)})
+		after(time.Minute)
+		if got := s.states(4); got != "ffdf" {
+			t.Errorf("states %s", got)
+		}
+		if r.Status().Trouble == "" {
+			t.Error("nobody is told that the disk is nearly full")
+		}
+	})
+}
+
+// TestRoomIsMadeBeforeItIsNeeded: a disk that fills fast has to be kept emptier.
+func TestRoomIsMadeBeforeItIsNeeded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		s.verify(0)
+		const rate = 10 << 20 // bytes per second
+		began := time.Now()
+		disk := func() (uint64, uint64, error) {
+			return spool.KeptFree + 2000<<20 - uint64(time.Since(began).Seconds()*rate), 1 << 40, nil
+		}
+		s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+		after(105 * time.Second) // 950 MiB are left: a minute and a half's worth, and 5 s
+		if got := s.states(4); got != "ffff" {
+			t.Errorf("states %s too early", got)
+		}
+		after(10 * time.Second)
+		if got := s.states(4); got != "dfff" {
+			t.Errorf("states %s when the disk would be full in 85 s", got)
+		}
+		after(20 * time.Second)
+		if got := s.states(4); got != "dfff" {
+			t.Errorf("states %s when the disk would be full in 65 s", got)
+		}
+		after(10 * time.Second)
+		if got := s.states(4); got != "dmmm" {
+			t.Errorf("states %s when the disk would be full in 55 s", got)
+		}
+	})
+}
