@@ -131,6 +131,9 @@ func damaged(err error) bool {
 }
 
 func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
+	if err := private(file); err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
 	params := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"},
@@ -145,6 +148,20 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		return nil, errors.Join(fmt.Errorf("open the ledger %s: %w", file, err), db.Close())
 	}
 	return l, nil
+}
+
+// private makes sure that there is a file, and that it is the agent's and its group's:
+// SQLite would create it for everybody, and gives its other files the same rights.
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode().Perm()&0o007 == 0 {
+		return err
+	}
+	return f.Chmod(0o640)
 }
 
 // dsn names a database file to the driver, on Windows as well.
