@@ -104,6 +104,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", only(http.MethodGet, s.health))
 	mux.HandleFunc("/status", only(http.MethodGet, s.status))
+	mux.HandleFunc("/metrics", only(http.MethodGet, s.metrics))
 	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
 	mux.HandleFunc("/manual-record", s.change(s.manualRecord))
 	mux.HandleFunc("/stop-recording/{camera}", s.change(s.stopRecording))
