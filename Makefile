@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-system lint cross bench bench-upload bench-backlog fuzz clean
+.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog fuzz clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -21,6 +21,10 @@ test:
 
 test-race:
 	@CGO_ENABLED=1 .ci/test -race
+
+# Ends the agent between any two steps of ARCHITECTURE.md's tables; 4 minutes.
+test-crash:
+	go test -count=1 -timeout 20m -parallel 3 -tags crashpoints -run 'TestCrashBetweenSteps|TestEachPlaceIsTried' ./agent
 
 # Long or privileged: systemd in a container (as root), the Windows program under Wine.
 test-system:

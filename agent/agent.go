@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,6 +124,9 @@ func (a *agent) buildRetention() {
 	c := a.cfg.Retention
 	a.retention = uploader.NewRetention(uploader.RetentionOptions{
 		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
+		Sending: func(id string) bool {
+			return slices.ContainsFunc(a.uploaders, func(u *uploader.Uploader) bool { return u.Sending(id) })
+		},
 		Keep: uploader.Keep{
 			AfterUpload: !c.DeleteAfterUpload, For: c.KeepFor, MaxAge: c.MaxAge, MaxBytes: c.MaxSize, MinFree: c.MinFree.Of, StopRecording: c.OnFull == "stop_recording",
 		},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
@@ -117,6 +118,7 @@ func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 		return err
 	}
 	d.written = seg
+	crashpoint.Here("part appended")
 	if !o.begun {
 		d.begun(ctx, seg)
 	}
@@ -147,11 +149,13 @@ func (d *disk) create(seg *segment) error {
 // adopted at the next start.
 func (d *disk) begun(ctx context.Context, seg *segment) {
 	d.syncNow(seg)
+	crashpoint.Here("first part synced")
 	if err := d.spool.Begun(ctx, seg.Segment); err != nil {
 		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
 		return
 	}
 	seg.open.begun = true
+	crashpoint.Here("segment begun")
 	if err := d.spool.GapClosed(ctx, seg.CameraID, seg.Start); err != nil {
 		d.log.Error().Err(err).Msg("the end of a gap could not be noted")
 	}
@@ -217,6 +221,7 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	if err := d.spool.Finished(ctx, seg.ID, seg.Start, result); err != nil {
 		return err
 	}
+	crashpoint.Here("segment finished")
 	if next := seg.next; next.After(seg.Start) && next.Before(seg.Start.Add(result.Duration)) {
 		if err := d.spool.Overtaken(ctx, seg.ID, next); err != nil {
 			d.log.Error().Err(err).Str("segment", seg.ID).Msg("the end of a segment could not be corrected")

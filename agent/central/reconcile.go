@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 )
@@ -195,10 +196,12 @@ func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
 	if err := r.ledger.RegisterAttempted(ctx, seg.ID); err != nil {
 		return err
 	}
+	crashpoint.Here("register attempted")
 	id, err := r.server.Register(ctx, Recording{CameraID: seg.CameraID, ScheduleID: seg.ScheduleID, Name: recordingName(seg), SegmentID: seg.ID})
 	if err != nil {
 		return err
 	}
+	crashpoint.Here("registered at central")
 	return r.ledger.Registered(ctx, seg.ID, id)
 }
 
@@ -266,6 +269,7 @@ func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, st
 	if err := r.server.Report(ctx, u); err != nil {
 		return err
 	}
+	crashpoint.Here("report taken")
 	r.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
 	return r.ledger.CentralAcknowledged(ctx, seg.ID, state)
 }

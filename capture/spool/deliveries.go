@@ -225,9 +225,13 @@ func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string,
 		if _, err := tx.ExecContext(ctx, "DELETE FROM upload_parts WHERE segment_id = ? AND destination = ?", segmentID, destination); err != nil {
 			return fmt.Errorf("ledger: verified %s: %w", segmentID, err)
 		}
-		return changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
+		err := changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
 			SET state = 'verified', verified_by = ?, verified_us = ?, upload_id = '', error = ''
 			WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, by, micros(at), segmentID, destination))
+		if err != nil {
+			return err
+		}
+		return s.savedAfterAll(ctx, tx, segmentID)
 	})
 }
 

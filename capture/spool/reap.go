@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"recording-agent/capture/crashpoint"
 )
 
 // optionalGrace is what optional destinations get, counted from when the others
@@ -68,6 +70,7 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	if err := remove(name); err != nil {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
+	crashpoint.Here("file deleted")
 	defer s.changed()
 	// The file is gone: an end of the agent must not keep its row from saying so.
 	return s.deleted(context.WithoutCancel(ctx), id)
