@@ -153,6 +153,23 @@ func (p *Plan) watch() <-chan struct{} {
 	return p.changed
 }
 
+// stepped has what is recorded by hand last as long as it was to, when the host's clock
+// is set; and what was stopped stay so.
+func (p *Plan) stepped(by time.Duration) {
+	p.change(func() bool {
+		for _, w := range []*schedule.Window{&p.manual, &p.stopped} {
+			if w.Start.IsZero() {
+				continue
+			}
+			w.Start = w.Start.Add(by)
+			if w == &p.manual {
+				w.End = w.End.Add(by)
+			}
+		}
+		return !p.manual.Start.IsZero() || !p.stopped.Start.IsZero()
+	})
+}
+
 // follower is a recorder's view of the plan. Asking for each picture would cost
 // too much: what was said holds until the next edge, or change.
 type follower struct {
@@ -179,6 +196,9 @@ func (f *follower) at(t time.Time) (w schedule.Window, open, edge bool) {
 		if w, open := p.set.Follow(before, t); open && !p.stopped.Holds(t) { // what is recorded may keep its id
 			f.window.ScheduleID = w.ScheduleID
 		}
+	}
+	if f.open && !was && f.version != 0 && f.version != p.version+1 { // from now on, not from the window's start
+		f.window.Start = later(f.window.Start, t)
 	}
 	f.version, f.from, f.until = p.version+1, t, f.window.End
 	if !f.open {
