@@ -67,14 +67,26 @@ func (a *account) missing(ctx context.Context, g gap) {
 	}
 }
 
+// begins notes what is missing in front of a segment whose file is about to be made. A
+// gap that lasts does so until there is footage.
+func (a *account) begins(ctx context.Context, seg *segment) {
+	if a.open == nil {
+		a.between(ctx, later(a.until, seg.opened), seg.Start, seg.why.cause, seg.why.detail)
+		a.until = later(a.until, seg.Start)
+	}
+}
+
 // begun notes that a segment's footage is on the disk.
 func (a *account) begun(ctx context.Context, seg *segment) {
 	if a.open != nil {
 		a.closed(ctx, seg.Start)
-	} else {
-		a.between(ctx, later(a.until, seg.opened), seg.Start, seg.why.cause, seg.why.detail)
 	}
-	a.until = later(a.until, seg.Start)
+}
+
+// lost notes that a segment's footage cannot be written any more.
+func (a *account) lost(ctx context.Context, seg *segment, from time.Time, cause spool.Cause, detail string) {
+	a.begins(ctx, seg) // perhaps there was no room for its file
+	a.missing(ctx, gap{from: later(from, seg.opened), cause: cause, detail: detail})
 }
 
 // ended notes where a segment's footage ends.
@@ -85,6 +97,9 @@ func (a *account) ended(seg *segment) {
 }
 
 func (a *account) over(ctx context.Context, g gap) {
+	if !g.to.After(a.until) {
+		return // it is accounted for, and a gap that lasts is a later window's
+	}
 	if a.open != nil {
 		a.closed(ctx, g.to)
 	} else if from := later(a.until, g.from); g.to.Sub(from) > g.slack {
@@ -151,7 +166,7 @@ func (a *account) between(ctx context.Context, from, to time.Time, cause spool.C
 // closed notes the end of what was missing.
 func (a *account) closed(ctx context.Context, end time.Time) {
 	a.check(a.spool.GapClosed(ctx, a.camera, end))
-	a.open = nil
+	a.open, a.until = nil, later(a.until, end)
 }
 
 func (a *account) check(err error) {

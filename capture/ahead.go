@@ -41,6 +41,8 @@ func (r *Recorder) follow(now time.Time) {
 	case !open && r.recording(): // the window has closed
 		r.shut(was.Start, earlier(was.End, now), false)
 		r.meter.idle()
+	case open && r.recording() && w.Start.After(was.End): // it has closed, and the next one has opened
+		r.shut(was.Start, was.End, false)
 	case !open && r.ahead != nil && r.ahead.large:
 		r.forget()
 	case open && r.ahead != nil:

@@ -75,7 +75,7 @@ func (d *disk) do(ctx context.Context, j job) {
 	default:
 		if err := d.append(ctx, j.segment, j.part); err != nil {
 			j.segment.open.failed.Store(true)
-			d.lost(ctx, j.from, err)
+			d.lost(ctx, j, err)
 		}
 	}
 }
@@ -96,6 +96,7 @@ func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 		}
 	}
 	if o.file == nil {
+		d.account.begins(ctx, seg)
 		if err := d.create(seg); err != nil {
 			return err
 		}
@@ -244,12 +245,12 @@ func (d *disk) leave(ctx context.Context) {
 }
 
 // lost accounts for footage that could not be written.
-func (d *disk) lost(ctx context.Context, from time.Time, err error) {
+func (d *disk) lost(ctx context.Context, j job, err error) {
 	d.meter.failed(err.Error())
 	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
 	cause := spool.DiskFailed
 	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
 		cause = spool.DiskFull
 	}
-	d.note(ctx, gap{kind: lasting, from: from, cause: cause, detail: err.Error()})
+	d.account.lost(ctx, j.segment, j.from, cause, err.Error())
 }

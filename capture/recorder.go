@@ -196,7 +196,7 @@ func (r *Recorder) shown(s *media.Sample) {
 		r.flush() // or the gap would be noted before the footage in front of it
 		from = later(from, r.plan.window.Start)
 		r.current.missing += max(0, r.newest.Sub(from))
-		r.note(gap{kind: inside, from: from, to: r.newest, cause: r.why.cause, detail: r.why.detail})
+		r.note(gap{kind: inside, from: from.Add(-r.stepped), to: r.newest.Add(-r.stepped), cause: r.why.cause, detail: r.why.detail})
 	}
 	r.why = gap{}
 	r.pace.picture(s, r.tracks[0].ClockRate)
@@ -273,10 +273,12 @@ func (r *Recorder) watchClock() {
 		return
 	}
 	r.plan.plan.stepped(step)
-	if !r.end.IsZero() {
-		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
+	if r.recording() && r.stepped == 0 && r.paused(now.Add(-step)) { // its time was over before
+		r.finish()
+		r.missing(r.plan.window.Start)
 	}
 	if r.recording() {
+		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
 		r.stepped += step
 		r.cutDue = true
 		return
@@ -284,6 +286,7 @@ func (r *Recorder) watchClock() {
 	if r.ahead != nil {
 		r.forget()
 	}
+	r.newest, r.end = now, now
 	r.noteStep(now, step)
 }
 
@@ -304,6 +307,9 @@ func (r *Recorder) next(s *media.Sample) error {
 		}
 	}
 	start = start.UTC().Truncate(time.Microsecond)
+	if r.newest = start; r.recording() && r.stepped < 0 { // time that comes twice is the new segment's
+		r.current.end = start
+	}
 	r.finish()
 	r.cutDue = false
 	id, err := uuid.NewV7()
@@ -384,7 +390,10 @@ func (r *Recorder) finish() {
 		return
 	}
 	r.flush()
-	r.current.end = later(r.current.Start, r.end.Add(-max(0, r.stepped)))
+	if r.current.end.IsZero() {
+		r.current.end = r.end.Add(-r.stepped)
+	}
+	r.current.end = later(r.current.end, r.current.Start)
 	r.queue.put(job{segment: r.current, at: r.now()})
 	r.current = nil
 	if r.stepped != 0 {
