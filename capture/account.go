@@ -116,6 +116,10 @@ func (a *account) set(ctx context.Context, g gap) {
 	was := a.open
 	if was != nil {
 		a.closed(ctx, g.from)
+	} else if g.cause != "" { // nothing came; perhaps a window has opened, and nobody has told of it yet
+		for _, w := range a.plan.Windows(later(a.until, g.from.Add(-2*tail)), g.from) {
+			a.between(ctx, w.Start, w.End, g.cause, "")
+		}
 	}
 	never := a.plan.Windows(g.from, g.to)
 	for _, w := range never {
@@ -142,6 +146,9 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	g := gap{from: now, cause: spool.Connecting}
 	if since.IsZero() || away == NotWanted {
 		since, g.detail = now, "for the first time"
+	}
+	if since.After(now) && since.Sub(now) < slowest { // as long as the last picture was to last
+		now, g.from = since, since
 	}
 	_, wanted := a.plan.At(now)
 	for _, w := range a.plan.Windows(since, now) {

@@ -112,6 +112,11 @@ func (r *Recorder) closed(start, end time.Time) {
 // is held.
 func (r *Recorder) shut(start, end time.Time, early bool) {
 	g := gap{kind: windowOver, from: start, to: end}
+	if r.recording() && !r.current.opened.Before(end) { // the next one is recorded already
+		g.cause = spool.Stalled
+		r.note(g)
+		return
+	}
 	paused := !early
 	if r.recording() && r.stepped == 0 {
 		if paused = r.paused(end); !paused && !early {

@@ -287,11 +287,12 @@ func (r *Recorder) watchClock() {
 		r.forget()
 	}
 	r.newest, r.end = now, now
-	r.noteStep(now, step)
+	r.noteStep(now, step, spool.Connecting)
 }
 
-func (r *Recorder) noteStep(now time.Time, step time.Duration) {
-	r.note(gap{kind: clockSet, from: now.Add(-step), to: now, detail: "set by " + step.String()})
+// noteStep tells of a step. A cause says why there was no footage before it.
+func (r *Recorder) noteStep(now time.Time, step time.Duration, cause spool.Cause) {
+	r.note(gap{kind: clockSet, from: now.Add(-step), to: now, cause: cause, detail: "set by " + step.String()})
 }
 
 // recording says that what comes is written.
@@ -391,13 +392,14 @@ func (r *Recorder) finish() {
 	}
 	r.flush()
 	if r.current.end.IsZero() {
+		r.end = earlier(r.end, r.now()) // whatever a picture's length
 		r.current.end = r.end.Add(-r.stepped)
 	}
 	r.current.end = later(r.current.end, r.current.Start)
 	r.queue.put(job{segment: r.current, at: r.now()})
 	r.current = nil
 	if r.stepped != 0 {
-		r.noteStep(r.end, r.stepped)
+		r.noteStep(r.end, r.stepped, "")
 		r.stepped = 0
 	}
 	r.disk.wake()

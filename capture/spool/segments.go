@@ -81,13 +81,6 @@ func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.
 // is how long its sound alone goes on.
 func pictures(r mp4.Result) time.Duration { return cmp.Or(r.Pictures, r.Duration) }
 
-// Overtaken notes that the next segment begins before this one's last picture would
-// have ended. Segments of a camera do not overlap.
-func (s *Spool) Overtaken(ctx context.Context, id string, by time.Time) error {
-	return s.ledger.one(ctx, "overtaken", id,
-		`UPDATE segments SET end_us = max(start_us, min(end_us, ?)) WHERE id = ? AND state IN ('finished','deleted')`, micros(by), id)
-}
-
 // empty notes that a segment's file held no whole part.
 func (s *Spool) empty(ctx context.Context, id string) error {
 	defer s.changed()

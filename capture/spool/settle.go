@@ -71,18 +71,32 @@ func (s *Spool) settleGaps(ctx context.Context) error {
 	return nil
 }
 
-// settleEnd has a recovered segment end where the next one begins, should that be
-// sooner: it was not finished in its turn.
+// maxLast is how long a segment's last picture may have lasted.
+const maxLast = 10 * time.Second
+
+// settleEnd brings the end of a recovered segment together with what the ledger has
+// after it: it was not finished in its turn, and knows its end by its media only. What
+// a power cut has taken from it is a gap.
 func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
-	var next int64
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(start_us), 0) FROM segments
-		WHERE camera_id = ? AND start_us > ? AND (end_us = 0 OR end_us > ?) AND state <> 'empty' AND `+ours,
-		seg.CameraID, micros(seg.Start), micros(seg.Start)).Scan(&next)
+	seg, err := s.Segment(ctx, seg.ID)
+	if err != nil {
+		return err
+	}
+	var us int64
+	err = s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
+		SELECT start_us AS at FROM segments
+			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND `+ours+`
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
+		seg.CameraID, micros(seg.Start), micros(seg.End)).Scan(&us)
 	if err != nil {
 		return fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
 	}
-	if next == 0 {
+	next := fromMicros(us)
+	switch {
+	case us == 0 || next.Equal(seg.End):
 		return nil
+	case next.Sub(seg.End) > maxLast:
+		return s.GapBetween(ctx, seg.CameraID, seg.End, next, AgentStopped, "lost when the agent or the host was killed")
 	}
-	return s.Overtaken(ctx, seg.ID, fromMicros(next))
+	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, us, seg.ID)
 }
