@@ -55,6 +55,7 @@ type Recorder struct {
 	end      time.Time // where the footage so far ends
 	pace     pace      // of the session's pictures
 	heard    time.Time // of the host's clock
+	told     time.Time // when it was to end
 	step     func(before, now time.Time) time.Duration
 	stepped  time.Duration // by so much the clock was set since the current segment began
 	dropping bool          // the disk is too slow: up to a key frame for which there is room
@@ -308,7 +309,8 @@ func (r *Recorder) next(s *media.Sample) error {
 		}
 	}
 	start = start.UTC().Truncate(time.Microsecond)
-	if r.newest = start; r.recording() && r.stepped < 0 { // time that comes twice is the new segment's
+	r.newest = start
+	if r.recording() && r.stepped < 0 && start.After(r.current.Start) { // time that comes twice is the new one's
 		r.current.end = start
 	}
 	r.finish()
@@ -392,7 +394,6 @@ func (r *Recorder) finish() {
 	}
 	r.flush()
 	if r.current.end.IsZero() {
-		r.end = earlier(r.end, r.now()) // whatever a picture's length
 		r.current.end = r.end.Add(-r.stepped)
 	}
 	r.current.end = later(r.current.end, r.current.Start)
@@ -431,12 +432,22 @@ func (r *Recorder) stopped() {
 	defer r.mu.Unlock()
 	r.watchClock()
 	now := r.now()
+	if !r.told.IsZero() {
+		now = r.told
+	}
 	if w, open := r.plan.plan.At(now.Add(-tail)); open {
 		r.shut(w.Start, earlier(w.End, now), w.End.After(now))
 	}
 	r.finish()
 	r.tracks, r.why = nil, gap{}
 	r.meter.stop()
+}
+
+// stopping notes that the camera was told to end: its session may take a while to.
+func (r *Recorder) stopping() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told = r.now()
 }
 
 // watch looks at the host's clock, also while nothing comes.
