@@ -304,7 +304,11 @@ func (r *Recorder) recording() bool { return r.current != nil && r.ahead == nil 
 func (r *Recorder) next(s *media.Sample) error {
 	start := later(r.newest, r.end) // a burst may have been dated ahead of it
 	if r.recording() {
-		if start = r.newest; !r.paused(start) {
+		start = r.newest
+		if start.Sub(r.current.Start) < time.Millisecond && r.stepped >= 0 {
+			start = r.current.Start.Add(time.Millisecond) // of a burst each group of pictures is a segment
+		}
+		if !r.paused(start) {
 			r.end = start // the last picture lasts until this one
 		}
 	}
