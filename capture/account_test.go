@@ -556,7 +556,7 @@ func (l *life) wanted(from, to time.Time) (sum time.Duration) {
 // checkFootage wants what is said to be footage to hold pictures.
 func (l *life) checkFootage(all []stretch) {
 	slices.SortFunc(l.pictures, time.Time.Compare)
-	longest := max(firstPause, maxPauses*l.frame) + time.Second
+	longest := max(firstPause, (maxPauses+1)*l.frame) + time.Second
 	for _, a := range all {
 		if !a.footage {
 			continue
