@@ -51,11 +51,15 @@ type Recorder struct {
 	partFrom int64     // DTS of the part's first picture
 	partAt   time.Time // when the part was begun, on the monotonic clock
 	partWall time.Time // wall-clock time of its first sample
+	newest   time.Time // wall-clock time of the newest picture: it never goes back
 	end      time.Time // where the footage so far ends
+	pace     pace      // of the session's pictures
 	heard    time.Time // of the host's clock
+	told     time.Time // when it was to end
 	step     func(before, now time.Time) time.Duration
-	dropping bool // the disk is too slow: up to a key frame for which there is room
-	damage   *gap // pictures are missing up to the next key frame
+	stepped  time.Duration // by so much the clock was set since the current segment began
+	dropping bool          // the disk is too slow: up to a key frame for which there is room
+	why      gap           // cause and detail of what is missing at present
 	plan     follower
 	cutDue   bool   // the window has become another one's: at the next key frame
 	ahead    *ahead // of a window that is about to open
@@ -70,8 +74,11 @@ type segment struct {
 	reserve  int
 	bytes    int64 // queued so far; the recorder's
 	firstDTS int64
+	dated    time.Time     // the first picture by its own account: Start may be later
 	missing  time.Duration // of its time: damaged pictures
-	next     time.Time     // where the one that follows it at once begins; zero: none does
+	end      time.Time     // of its last picture, once it is over
+	opened   time.Time     // the window that it was begun in
+	why      gap           // cause and detail of what was missing before it
 
 	open openFile
 }
@@ -83,10 +90,19 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 		step: media.ClockStep, meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
 	r.disk = &disk{
-		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
-		outage: outage.New(log, "cannot write footage", o.Now), hints: make(chan struct{}, 1), live: live,
+		spool: o.Spool, account: account{spool: o.Spool, camera: o.ID, plan: o.Plan, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
+		outage: outage.New(log, "cannot write footage", o.Now), buffers: o.Buffers, hints: make(chan struct{}, 1), live: live,
 	}
 	return r
+}
+
+// resume accounts for the time in which the camera did not run. It comes before run.
+func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
+	r.disk.account.resume(ctx, r.now(), away)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.newest = r.disk.account.until // what a camera has held back is from before
+	r.end = r.newest
 }
 
 // Start begins a session with its tracks, video first.
@@ -96,7 +112,7 @@ func (r *Recorder) Start(tracks []media.Track) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tracks = append([]media.Track(nil), tracks...)
+	r.tracks, r.pace = append([]media.Track(nil), tracks...), pace{}
 	r.meter.start(r.tracks)
 	return nil
 }
@@ -114,32 +130,27 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.tracks[0].Video = *s.Params
 		r.meter.start(r.tracks)
 	}
+	r.watchClock()
 	if r.drops(s) {
 		r.meter.dropped(video)
 		return nil
 	}
 	if video {
-		r.follow(s)
-		r.watchClock()
+		// Pictures that are shown in another order, and estimates of their time that
+		// become better, do not turn back time.
+		r.newest = later(r.newest, s.Wall)
+		r.follow(r.newest)
 	}
-	if video && s.Sync {
-		if r.mustCut(s) {
-			if err := r.next(s); err != nil {
-				return err
-			}
+	if video && s.Sync && r.mustCut(s) {
+		if err := r.next(s); err != nil {
+			return err
 		}
-		r.mended(s)
 	}
 	if r.current == nil {
 		return nil // before the first key frame nothing can be decoded
 	}
 	if video {
-		end := s.Wall.Add(r.meter.frameTime())
-		if r.ahead != nil {
-			r.ahead.end = end
-		} else {
-			r.end = end
-		}
+		r.shown(s)
 		if r.partFull(s) {
 			r.part.Until(0, s.DTS)
 			r.flush()
@@ -151,96 +162,32 @@ func (r *Recorder) Write(s *media.Sample) error {
 	return nil
 }
 
-// drops says whether a sample has to go because too much waits for the disk. What
-// is kept ends before it, and begins again with a segment of its own.
-func (r *Recorder) drops(s *media.Sample) bool {
-	now := r.now()
-	if r.dropping && s.Track == 0 && s.Sync && r.queue.room(now) {
-		r.dropping = false
-	}
-	if !r.dropping && r.current != nil && r.ahead == nil && r.queue.full(now) {
-		r.dropping = true
-		r.finish()
-		r.note(gap{from: r.end, cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"})
-	}
-	return r.dropping
-}
-
-// Damaged notes that footage is missing up to the next key frame.
-func (r *Recorder) Damaged(cause string) {
-	r.meter.damaged(cause)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.damage == nil && r.current != nil && r.ahead == nil {
-		r.damage = &gap{from: r.end, cause: spool.BadFootage, detail: cause}
-	}
-}
-
-// mended notes what was missing before the key frame s.
-func (r *Recorder) mended(s *media.Sample) {
-	if r.damage != nil && s.Wall.After(r.damage.from) {
-		r.damage.to = s.Wall
-		if r.current != nil && !r.damage.from.Before(r.current.Start) {
-			r.current.missing += s.Wall.Sub(r.damage.from)
-		}
-		r.note(*r.damage)
-	}
-	r.damage = nil
-}
-
-// note queues a gap. Gaps go the way of the parts, so that none is noted before
-// the footage in front of it is.
-func (r *Recorder) note(g gap) {
-	r.queue.put(job{gap: &g, at: r.now()})
-	r.disk.wake()
-}
-
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
 	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 
-// maxApart is how far a segment's wall-clock time and that of its media may come
-// apart.
-const maxApart = 500 * time.Millisecond
-
-// apart says that the host's time and the camera's have come apart since the segment
-// began: one of them was set, or runs at another speed.
-func (r *Recorder) apart(s *media.Sample) bool {
-	c := r.current
-	passed := media.Duration(s.DTS-c.firstDTS, r.tracks[0].ClockRate)
-	return (s.Wall.Sub(c.Start) - passed).Abs() > maxApart
-}
-
-// minStep is what counts as setting the clock: NTP slews what is less.
-const minStep = 200 * time.Millisecond
-
-// watchClock notes that the host's clock was set. What is footage under the old time
-// and under the new one is not put into one segment.
-func (r *Recorder) watchClock() {
-	before, now := r.heard, r.now()
-	r.heard = now
-	if before.IsZero() || r.current == nil || r.ahead != nil {
-		return
-	}
-	step := r.step(before, now)
-	if step.Abs() < minStep {
-		return
-	}
-	g := gap{from: now, to: now, cause: spool.ClockStep, detail: "set by " + step.String()}
-	if step > 0 { // this much never was
-		g.from = now.Add(-step)
-	}
-	r.note(g)
-	r.cutDue = true
-}
+// recording says that what comes is written.
+func (r *Recorder) recording() bool { return r.current != nil && r.ahead == nil }
 
 // next ends the current segment, if there is one, and begins another with the
 // key frame s.
 func (r *Recorder) next(s *media.Sample) error {
-	if r.current != nil {
-		r.current.next = s.Wall
+	start := later(r.newest, r.end) // a burst may have been dated ahead of it
+	if r.recording() {
+		start = r.newest
+		if start.Sub(r.current.Start) < time.Millisecond && r.stepped >= 0 {
+			start = r.current.Start.Add(time.Millisecond) // of a burst each group of pictures is a segment
+		}
+		if !r.paused(start) {
+			r.end = start // the last picture lasts until this one
+		}
+	}
+	start = start.UTC().Truncate(time.Microsecond)
+	r.newest = start
+	if r.recording() && r.stepped < 0 && start.After(r.current.Start) { // time that comes twice is the new one's
+		r.current.end = start
 	}
 	r.finish()
 	r.cutDue = false
@@ -248,7 +195,7 @@ func (r *Recorder) next(s *media.Sample) error {
 	if err != nil {
 		return fmt.Errorf("make a segment id: %w", err)
 	}
-	path, err := spool.PathFor(r.id, id.String(), s.Wall)
+	path, err := spool.PathFor(r.id, id.String(), start)
 	if err != nil {
 		return err
 	}
@@ -256,7 +203,6 @@ func (r *Recorder) next(s *media.Sample) error {
 	if err != nil {
 		return fmt.Errorf("describe the video: %w", err)
 	}
-	start := s.Wall.UTC().Truncate(time.Microsecond)
 	r.current = &segment{
 		Segment: spool.Segment{
 			ID: id.String(), CameraID: r.id, CameraName: r.name, ClientName: r.client, Path: path, Start: start,
@@ -265,12 +211,14 @@ func (r *Recorder) next(s *media.Sample) error {
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
 		firstDTS: s.DTS,
+		dated:    s.Wall,
 		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, r.tracks[1:]),
 	}
 	if r.plan.open {
-		r.meter.segment(r.current)
+		r.end = start
+		r.opens()
 	} else {
-		r.ahead = &ahead{}
+		r.ahead = &ahead{buffers: r.buffers}
 	}
 	return nil
 }
@@ -321,29 +269,17 @@ func (r *Recorder) finish() {
 		return
 	}
 	r.flush()
+	if r.current.end.IsZero() {
+		r.current.end = r.end.Add(-r.stepped)
+	}
+	r.current.end = later(r.current.end, r.current.Start)
 	r.queue.put(job{segment: r.current, at: r.now()})
 	r.current = nil
-	r.disk.wake()
-}
-
-// ended finishes what a session leaves behind, and returns where its footage
-// ends: the zero time if there never was any. From there on there is a gap with
-// the given cause, if one is given.
-func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.finish()
-	r.tracks, r.damage = nil, nil
-	r.meter.stop()
-	_, open := r.plan.plan.At(r.now())
-	if cause != "" && open && !r.dropping {
-		from := r.end
-		if from.IsZero() {
-			from = r.now() // the gap is open already, and learns its cause
-		}
-		r.note(gap{from: from, cause: cause, detail: detail})
+	if r.stepped != 0 {
+		r.noteStep(r.end, r.stepped, "")
+		r.stepped = 0
 	}
-	return r.end
+	r.disk.wake()
 }
 
 // flushDue queues the part when its time is up: a camera that stalls must not
@@ -373,6 +309,7 @@ func (r *Recorder) run(ctx context.Context) {
 		select {
 		case <-r.disk.hints:
 		case <-tick.C:
+			r.watch()
 			r.flushDue()
 			r.disk.syncDue()
 			r.disk.finishLate(ledger)
@@ -386,4 +323,5 @@ func (r *Recorder) run(ctx context.Context) {
 			}
 		}
 	}
+	r.disk.leave(ledger)
 }
