@@ -176,9 +176,11 @@ func (r *Recorder) Damaged(cause string) {
 	}
 }
 
-// mended notes what was missing before the key frame s.
+// mended notes what was missing before the key frame s. The part ends there, so that
+// its last picture does not seem to last until s.
 func (r *Recorder) mended(s *media.Sample) {
-	if r.damage != nil && s.Wall.After(r.damage.from) {
+	if r.damage != nil && s.Wall.Sub(r.damage.from) > r.meter.frameTime()/2 {
+		r.flush()
 		r.damage.to = s.Wall
 		if r.current != nil && !r.damage.from.Before(r.current.Start) {
 			r.current.missing += s.Wall.Sub(r.damage.from)
