@@ -137,7 +137,7 @@ func (r *Recorder) Write(s *media.Sample) error {
 		end := s.Wall.Add(r.meter.frameTime())
 		if r.ahead != nil {
 			r.ahead.end = end
-		} else {
+		} else if r.end.Sub(end) <= 0 || r.end.Sub(end) > maxApart { // pictures come in decoding order
 			r.end = end
 		}
 		if r.partFull(s) {
