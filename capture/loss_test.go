@@ -259,6 +259,25 @@ func ticksOf(t *testing.T, file string, start time.Time) (ticks []time.Time) {
 	return ticks
 }
 
+// The reports of a real camera, whose clock is this host's, down to the ledger.
+func TestClockOfRealCamera(t *testing.T) {
+	run := recordOverUDP(t, noisyH264+" name=pay0", 4*time.Second)
+	known := 0
+	for _, seg := range run.segments {
+		if seg.ClockOffset == nil {
+			continue
+		}
+		known++
+		t.Logf("segment %v: %v", seg.Start, *seg.ClockOffset)
+		if seg.ClockOffset.Abs() > time.Second {
+			t.Errorf("segment %v: the camera's clock is said to be %v from ours", seg.Start, *seg.ClockOffset)
+		}
+	}
+	if known == 0 || run.status.ClockOffset == nil {
+		t.Errorf("not known of any of %d segments", len(run.segments))
+	}
+}
+
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, p := range programs {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -71,6 +72,7 @@ type segment struct {
 	bytes    int64 // queued so far; the recorder's
 	firstDTS int64
 	missing  time.Duration // of its time: damaged pictures
+	clock    atomic.Int64  // offset of the camera's clock; 0: not known
 	next     time.Time     // where the one that follows it at once begins; zero: none does
 
 	open openFile
@@ -148,6 +150,7 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.flush()
 	}
 	r.add(s)
+	r.hearClock(s)
 	return nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"recording-agent/capture/media"
@@ -45,6 +46,7 @@ type attempt struct {
 	started  bool
 	lastSeq  uint16
 	seqKnown bool
+	report   report // of the pictures
 	pictures timeline
 	sounds   timeline
 	zero     time.Duration // arrival minus stream time of pictures
@@ -120,6 +122,7 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 	if err := a.setupTrack(ctx, transport, baseURL, picture, &a.lastVideo, a.videoPacket); err != nil {
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
+	a.client.OnPacketRTCP(picture.media, a.reported)
 	if sound == nil {
 		return nil
 	}
@@ -236,7 +239,16 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if sample == nil {
 		return nil
 	}
+	sample.CameraTime = a.report.at(pkt.SSRC, pkt.Timestamp, src.track.ClockRate, sample.Wall)
 	return a.picture(src, sample)
+}
+
+func (a *attempt) reported(pkt rtcp.Packet) {
+	if sr, ok := pkt.(*rtcp.SenderReport); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.report.take(sr)
+	}
 }
 
 // frameTime stands for the time between two pictures where it has to be made up.

@@ -102,6 +102,8 @@ ALTER TABLE gaps ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 ALTER TABLE segments ADD COLUMN recorded_us INTEGER NOT NULL DEFAULT 0;
 UPDATE segments SET recorded_us = duration_us;
 ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
+`, `
+ALTER TABLE segments ADD COLUMN clock_offset_us INTEGER;
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

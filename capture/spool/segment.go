@@ -55,6 +55,8 @@ type Segment struct {
 	FrameRate  float64
 	Frames     int64 // video samples
 
+	ClockOffset *time.Duration // of the camera's clock from the host's; nil: not known
+
 	Central Central
 }
 
