@@ -15,13 +15,13 @@ const (
 	heldFor = 250 * time.Millisecond
 	// maxHeld is more packets than a camera sends in that time.
 	maxHeld = 1024
-	// maxBehind is how many packets in a row may be old ones before they are taken for
-	// those of a camera that counts anew.
+	// maxBehind is how many packets in a row may be old ones, or another sender's, before
+	// they are taken for those of a camera that has begun anew.
 	maxBehind = 64
 )
 
 // reorder puts the packets of a track in order that have come over UDP, and drops
-// those that come twice or too late.
+// those that come twice, too late or from another sender.
 type reorder struct {
 	begun  bool
 	ssrc   uint32
@@ -40,14 +40,11 @@ func (r *reorder) take(pkt *rtp.Packet, now time.Duration) (turn []*rtp.Packet) 
 	if !r.begun {
 		r.begun, r.ssrc, r.next = true, pkt.SSRC, pkt.SequenceNumber
 	}
-	if pkt.SSRC != r.ssrc {
-		return nil
-	}
-	if int16(pkt.SequenceNumber-r.next) < 0 {
+	if pkt.SSRC != r.ssrc || int16(pkt.SequenceNumber-r.next) < 0 {
 		if r.behind++; r.behind <= maxBehind {
 			return nil
 		}
-		r.held, r.next = nil, pkt.SequenceNumber
+		r.held, r.ssrc, r.next = nil, pkt.SSRC, pkt.SequenceNumber
 	}
 	r.behind = 0
 	at, known := slices.BinarySearchFunc(r.held, pkt.SequenceNumber-r.next, func(h heldPacket, ahead uint16) int {

@@ -64,15 +64,26 @@ func TestPacketsFromElsewhere(t *testing.T) {
 	if left := arrive(r, 8, arrival{1001, 1}); left != nil {
 		t.Errorf("a packet of another sender left: %v", left)
 	}
-	var left []uint16
+	left := arrive(r, 7, arrival{1001, 1})
+	if len(left) != 1 {
+		t.Errorf("behind that left %v", left)
+	}
+	left = nil
 	for i := range uint16(maxBehind + 3) {
 		left = append(left, arrive(r, 7, arrival{i, 2})...)
 	}
 	if !slices.Equal(left, []uint16{maxBehind, maxBehind + 1, maxBehind + 2}) {
 		t.Errorf("after the camera began to count anew %v left", left)
 	}
+	left = nil
+	for i := range uint16(maxBehind + 3) {
+		left = append(left, arrive(r, 9, arrival{i, 3})...)
+	}
+	if !slices.Equal(left, []uint16{maxBehind, maxBehind + 1, maxBehind + 2}) {
+		t.Errorf("after the camera began anew as another sender %v left", left)
+	}
 	for i := range uint16(2 * maxHeld) {
-		arrive(r, 7, arrival{200 + i, 3})
+		arrive(r, 9, arrival{200 + i, 3})
 	}
 	if len(r.held) > maxHeld {
 		t.Errorf("%d packets are held", len(r.held))
