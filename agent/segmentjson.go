@@ -27,6 +27,7 @@ type segmentJSON struct {
 	Height     *int     `json:"height"`
 	FrameRate  *float64 `json:"frames_per_second"`
 	Frames     *int64   `json:"frames"`
+	Clock      *float64 `json:"clock_offset_seconds"` // of the camera's from the host's
 
 	File        string `json:"file"`
 	FilePresent bool   `json:"file_present"`
@@ -94,6 +95,10 @@ func jsonOf(s sighting) segmentJSON {
 			State: string(seg.Central.State), RecordingID: known(seg.Central.RecordingID), Attempts: seg.Central.Attempts,
 			Error: known(seg.Central.LastError), RefusedAt: knownTime(seg.Central.RefusedAt),
 		},
+	}
+	if seg.ClockOffset != nil {
+		seconds := seg.ClockOffset.Seconds()
+		out.Clock = &seconds
 	}
 	switch seg.Central.State {
 	case spool.CentralNone, spool.CentralRegistered, spool.CentralRecording:

@@ -100,12 +100,28 @@ func (s sighting) describeFootage(f *facts) {
 		f.add("video", fmt.Sprintf("%s, %dx%d, %.2f pictures per second, %d pictures", seg.VideoCodec, seg.Width, seg.Height, seg.FrameRate, seg.Frames))
 	}
 	f.add("sound", seg.AudioCodec)
+	f.add("camera's clock", clockText(seg.ClockOffset))
 	if seg.Size > 0 {
 		f.add("size", fmt.Sprintf("%d bytes (%s)", seg.Size, sizeText(seg.Size)))
 	}
 	if seg.Checksum != "" {
 		f.add("checksum", "crc64nvme "+seg.Checksum)
 	}
+}
+
+// clockText is how far a camera's clock is from the host's; nothing when not known.
+func clockText(offset *time.Duration) string {
+	if offset == nil {
+		return ""
+	}
+	by, where := offset.Abs().Round(time.Millisecond).String(), "ahead of"
+	if *offset < 0 {
+		where = "behind"
+	}
+	if days := offset.Abs() / (24 * time.Hour); days > 1 {
+		by = fmt.Sprintf("%d days", days)
+	}
+	return by + " " + where + " this host's"
 }
 
 func (s sighting) fileText() string {

@@ -56,7 +56,7 @@ func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Cam
 	out := status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames,
-		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 	if a.reconciler != nil && c.Segment != "" {
 		// In its first second a segment has no row yet.

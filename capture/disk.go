@@ -23,6 +23,7 @@ type Spool interface {
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
+	ClockOffset(ctx context.Context, id string, offset time.Duration) error
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
 	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
@@ -46,6 +47,7 @@ type disk struct {
 	written *segment      // the one that is being appended to
 	late    []*segment    // could not be finished yet
 	lateAt  time.Time
+	wrong   bool // the camera's clock, as was said
 }
 
 // openFile is a segment's file while it is recorded.
@@ -110,6 +112,7 @@ func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 	if !o.begun {
 		d.begun(ctx, seg)
 	}
+	d.noteClock(ctx, seg)
 	if d.now().Sub(o.synced) >= d.sync {
 		d.syncNow(seg)
 	}
@@ -194,6 +197,7 @@ func (d *disk) finish(ctx context.Context, seg *segment) {
 
 func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	o := &seg.open
+	d.noteClock(ctx, seg)
 	result, err := o.writer.Finish()
 	if errors.Is(err, mp4.ErrEmpty) {
 		if err := errors.Join(o.file.Close(), os.Remove(o.file.Name())); err != nil {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,6 +80,7 @@ type segment struct {
 	end      time.Time     // of its last picture, once it is over
 	opened   time.Time     // the window that it was begun in
 	why      gap           // cause and detail of what was missing before it
+	clock    atomic.Int64  // offset of the camera's clock; 0: not known
 
 	open openFile
 }
@@ -159,6 +161,7 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.flush()
 	}
 	r.add(s)
+	r.hearClock(s)
 	return nil
 }
 

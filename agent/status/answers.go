@@ -92,6 +92,7 @@ type cameraAnswer struct {
 	Reconnects     int64   `json:"reconnects"`
 	Damages        int64   `json:"damages"`
 	Dropped        int64   `json:"dropped_frames"`
+	ClockOffset    any     `json:"clock_offset_seconds"`
 
 	Coverage coverageAnswers `json:"coverage"`
 	Gaps     []GapAnswer     `json:"gaps"`
@@ -158,6 +159,14 @@ func orNull(s string) any {
 	return s
 }
 
+// secondsOrNull is a length of time in seconds, or null when it is not known.
+func secondsOrNull(d *time.Duration) any {
+	if d == nil {
+		return nil
+	}
+	return round(d.Seconds(), 3)
+}
+
 func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
@@ -195,7 +204,7 @@ func answerCamera(c Camera) cameraAnswer {
 	return cameraAnswer{
 		ID: c.ID, Name: c.Name, State: c.State, Codec: c.Codec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		BitsPerSecond: int64(c.Bitrate), FrameRate: round(c.FrameRate, 2), LastFrame: moment(c.LastFrame),
-		Damages: c.Damages, Dropped: c.Dropped, Gaps: GapsAnswer(c.Gaps),
+		Damages: c.Damages, Dropped: c.Dropped, ClockOffset: secondsOrNull(c.ClockOffset), Gaps: GapsAnswer(c.Gaps),
 		Coverage: coverageAnswers{answerCoverage(c.LastHour), answerCoverage(c.LastDay)},
 		Segment:  orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
 		LastError: orNull(c.LastError), LastErrorAt: moment(c.LastErrorAt),

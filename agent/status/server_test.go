@@ -23,13 +23,16 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
+// behind is a camera's clock.
+var behind = -time.Hour - 250400*time.Microsecond
+
 func full(context.Context) (Snapshot, error) {
 	return Snapshot{
 		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), Disk: Disk{FreeBytes: 123456789},
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
 				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,
-				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50,
+				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, ClockOffset: &behind,
 				LastHour: Coverage{Scheduled: time.Hour, Recorded: time.Hour - 1500*time.Millisecond, Share: 0.99999}, LastDay: Coverage{Scheduled: 8 * time.Hour, Recorded: 6 * time.Hour, Share: 0.75},
 				Gaps: []Gap{{Start: epoch.Add(-time.Second), Cause: "camera stalled"}, {Start: epoch.Add(-time.Hour), End: epoch.Add(-time.Minute), Cause: "disk failed", Detail: "no space left on device"}}},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},

@@ -45,8 +45,9 @@ type Camera struct {
 	RecordingID   string // central's, of that segment
 	Frames        int64
 	Reconnects    int64
-	Damages       int64 // stretches that were lost to missing or broken packets
-	Dropped       int64 // pictures that the disk was too slow for
+	Damages       int64          // stretches that were lost to missing or broken packets
+	Dropped       int64          // pictures that the disk was too slow for
+	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastHour      Coverage
 	LastDay       Coverage
 	Gaps          []Gap // the last ones, the newest first

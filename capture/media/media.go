@@ -90,6 +90,10 @@ type Sample struct {
 	// least-delayed sample so far, carried on by the stream's own clock.
 	Wall time.Time
 
+	// CameraTime is what the camera's own clock showed when a picture was taken, as its
+	// sender reports say; zero when they do not. Nothing is dated by it.
+	CameraTime time.Time
+
 	// Sync is set on video samples from which decoding can start.
 	Sync bool
 

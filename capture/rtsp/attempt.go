@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
 	"recording-agent/capture/media"
@@ -44,6 +46,7 @@ type attempt struct {
 	started  bool
 	lastSeq  uint16
 	seqKnown bool
+	report   report // of the pictures
 	pictures timeline
 	sounds   timeline
 	zero     time.Duration // arrival minus stream time of pictures
@@ -115,15 +118,15 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 // setupTracks sets up what is recorded. Sound that cannot be had is left out.
 func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
 	picture, sound := chosen.video, chosen.sound
-	if err := a.setup(ctx, transport, baseURL, picture.media); err != nil {
+	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
+	if err := a.setupTrack(ctx, transport, baseURL, picture, &a.lastVideo, a.videoPacket); err != nil {
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
-	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
-	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(&a.lastVideo, func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
+	a.client.OnPacketRTCP(picture.media, a.reported)
 	if sound == nil {
 		return nil
 	}
-	if err := a.setup(ctx, transport, baseURL, sound.media); err != nil {
+	if err := a.setupTrack(ctx, transport, baseURL, sound, &a.lastSound, a.soundPacket); err != nil {
 		if !concernsTrackAlone(err) || transport == UDP && a.session.opts.Transport == Auto && udpIsToBlame(err) {
 			return fmt.Errorf("set up the %s track: %w", sound.track.Codec, err)
 		}
@@ -131,8 +134,28 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 		return nil
 	}
 	a.sound = sound
-	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(&a.lastSound, func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
 	return nil
+}
+
+// setupTrack sets up one track, and has its packets handled in their order.
+func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *base.URL, src *source, last *atomic.Int64, handle func(*source, *rtp.Packet) error) error {
+	if transport != UDP {
+		if err := a.setup(ctx, transport, baseURL, src.media); err != nil {
+			return err
+		}
+		a.client.OnPacketRTP(src.media, src.forma, a.guarded(last, func(pkt *rtp.Packet) error { return handle(src, pkt) }))
+		return nil
+	}
+	order := &reorder{}
+	src.media.Formats[slices.Index(src.media.Formats, src.forma)] = &early{Format: src.forma, arrived: a.guarded(last, func(pkt *rtp.Packet) error {
+		for _, p := range order.take(pkt, time.Since(a.began)) {
+			if err := handle(src, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})}
+	return a.setup(ctx, transport, baseURL, src.media)
 }
 
 // concernsTrackAlone says whether the session can go on without a track that could
@@ -216,7 +239,16 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 	if sample == nil {
 		return nil
 	}
+	sample.CameraTime = a.report.at(pkt.SSRC, pkt.Timestamp, src.track.ClockRate, sample.Wall)
 	return a.picture(src, sample)
+}
+
+func (a *attempt) reported(pkt rtcp.Packet) {
+	if sr, ok := pkt.(*rtcp.SenderReport); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.report.take(sr)
+	}
 }
 
 // frameTime stands for the time between two pictures where it has to be made up.

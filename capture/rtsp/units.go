@@ -14,6 +14,7 @@ type accessUnit struct {
 	picture bool // it has a coded slice
 	first   bool // it has what a picture begins with
 	key     bool // it is an intra picture from which decoding can start
+	leading bool // it needs a picture from before the key frame that it comes behind
 }
 
 // sync says whether decoding can start here. What lost its beginning in the
@@ -82,6 +83,7 @@ func (au *accessUnit) addH265(n []byte) {
 		}
 	default:
 		au.picture = au.picture || kind < 32
+		au.leading = au.leading || kind == h265.NALUType_RASL_N || kind == h265.NALUType_RASL_R
 		if kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT {
 			au.key = true
 			au.first = au.first || startsPicture(n, 2)

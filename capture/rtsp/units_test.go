@@ -135,6 +135,36 @@ func TestTornKeyFrame(t *testing.T) {
 	}
 }
 
+// Pictures that need one from before their key frame go when that is lost, and only
+// then: what follows the key frame stays.
+func TestLeadingPicturesAfterDamage(t *testing.T) {
+	sets := takeApart(media.H265, clip(t, media.H265)[0].nalus).sets
+	cra := [][]byte{sets.VPS, sets.SPS, sets.PPS, {21 << 1, 1, 0x81, 1}}
+	rasl, radl, trail := [][]byte{{8 << 1, 1, 0x81, 2}}, [][]byte{{6 << 1, 1, 0x81, 3}}, [][]byte{{1 << 1, 1, 0x81, 4}}
+	v := &video{codec: media.H265, rate: 90000}
+	pts := int64(0)
+	for _, step := range []struct {
+		what  string
+		nalus [][]byte
+		kept  bool
+	}{
+		{"the first key frame", cra, true}, {"a picture that leads it", rasl, false}, {"one that leads and needs nothing", radl, true}, {"one behind it", trail, true},
+		{"a key frame", cra, true}, {"a picture that leads it", rasl, true}, {"one behind it", trail, true},
+		{"damage", nil, false},
+		{"a picture after damage", trail, false}, {"a key frame after damage", cra, true}, {"a picture that leads it", rasl, false}, {"one behind it", trail, true},
+		{"the next key frame", cra, true}, {"a picture that leads it", rasl, true},
+	} {
+		if step.nalus == nil {
+			v.damaged()
+			continue
+		}
+		pts += 3600
+		if kept := v.sample(step.nalus, pts, time.Now()) != nil; kept != step.kept {
+			t.Errorf("%s: kept %v, want %v", step.what, kept, step.kept)
+		}
+	}
+}
+
 // Messages without a picture wait for it, but not in any number or size.
 func TestMessagesWithoutPictureAreBounded(t *testing.T) {
 	key := clip(t, media.H264)[0].nalus

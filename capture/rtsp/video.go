@@ -40,6 +40,7 @@ type video struct {
 	pending media.ParameterSets // seen since the last sync sample
 	started bool
 	skip    bool // until the next sync sample
+	bereft  bool // what came before the last sync sample is not there
 	cut     bool // before the next sync sample the time line broke
 	carried [][]byte
 	dts     extractor // nil when decoding times cannot be extracted
@@ -65,7 +66,7 @@ func (v *video) sample(nalus [][]byte, pts int64, now time.Time) *media.Sample {
 		if !v.sync(s) {
 			return nil
 		}
-	} else if !v.started || v.skip {
+	} else if !v.started || v.skip || v.bereft && au.leading {
 		return nil
 	}
 	v.time(s)
@@ -107,6 +108,7 @@ func (v *video) sync(s *media.Sample) bool {
 		s.Params = &params
 	}
 	s.Cut = v.cut && v.started
+	v.bereft = v.skip || !v.started
 	v.pending, v.started, v.skip, v.cut = media.ParameterSets{}, true, false, false
 	return true
 }

@@ -105,6 +105,7 @@ ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 `, `
 ALTER TABLE segments ADD COLUMN given_up TEXT NOT NULL DEFAULT '';
 CREATE INDEX segments_given_up ON segments (start_us) WHERE given_up <> '';
+ALTER TABLE segments ADD COLUMN clock_offset_us INTEGER;
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -184,6 +186,35 @@ func TestGaps(t *testing.T) {
 	}
 	if until, err := s.AccountedUntil(ctx, "yard"); err != nil || !until.Equal(at(1)) {
 		t.Errorf("accounted for until %v, %v", until, err)
+	}
+}
+
+// A segment of which nothing was asked before is not one whose camera is right.
+func TestClockOffset(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "ledger.db"), url.Values{}))
+	must(t, err)
+	for _, m := range migrations[:2] {
+		_, err := db.Exec(m)
+		must(t, err)
+	}
+	_, err = db.Exec(`PRAGMA user_version = 2; INSERT INTO segments (id, camera_id, camera_name, client_name, path, state, start_us)
+		VALUES ('old', 'gate', 'Gate', 'host', 'segments/gate/old.mp4', 'deleted', 1)`)
+	must(t, err)
+	must(t, db.Close())
+	s := open(t, dir)
+	old, err := s.Segment(ctx, "old")
+	if err != nil || old.ClockOffset != nil {
+		t.Errorf("before: %v, %v", old.ClockOffset, err)
+	}
+	for _, want := range []time.Duration{0, -56 * 365 * 24 * time.Hour, time.Microsecond} {
+		must(t, s.ClockOffset(ctx, "old", want))
+		if old, err = s.Segment(ctx, "old"); err != nil || old.ClockOffset == nil || *old.ClockOffset != want {
+			t.Errorf("%v became %v, %v", want, old.ClockOffset, err)
+		}
+	}
+	if err := s.ClockOffset(ctx, "none", 0); !errors.Is(err, ErrTransition) {
+		t.Errorf("a segment that is not there: %v", err)
 	}
 }
 

@@ -55,7 +55,8 @@ type Segment struct {
 	FrameRate  float64
 	Frames     int64 // video samples
 
-	GivenUp string // why its file was deleted though it was not safe; empty: it was not
+	GivenUp     string         // why its file was deleted though it was not safe; empty: it was not
+	ClockOffset *time.Duration // of the camera's clock from the host's; nil: not known
 
 	Central Central
 }
