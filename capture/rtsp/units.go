@@ -14,11 +14,18 @@ type accessUnit struct {
 	picture bool // it has a coded slice
 	first   bool // it has what a picture begins with
 	key     bool // it is an intra picture from which decoding can start
+	trails  bool // it has what belongs to the picture before it
+
+	recovery bool // it says that decoding can start here, at once or gradually
+	atOnce   bool
+	inter    bool // it needs other pictures; H.264 only
 }
 
 // sync says whether decoding can start here. What lost its beginning in the
-// network does not count.
-func (au *accessUnit) sync() bool { return au.key && au.first }
+// network does not count, nor does a picture that needs others and says it does not.
+func (au *accessUnit) sync() bool {
+	return au.first && (au.key || au.recovery && !(au.atOnce && au.inter))
+}
 
 // takeApart sorts the units of an access unit (ITU-T H.264 table 7-1, H.265 table
 // 7-1). They come from outside: an empty one is dropped.
@@ -53,11 +60,15 @@ func (au *accessUnit) addH264(n []byte) {
 		if au.takePPS(n, 1) {
 			return
 		}
+	case h264.NALUTypeSEI:
+		au.addRecovery(n[1:])
 	case h264.NALUTypeIDR:
 		au.picture, au.key = true, true
 		au.first = au.first || startsPicture(n, 1)
 	case h264.NALUTypeNonIDR, h264.NALUTypeDataPartitionA:
 		au.picture = true
+		au.first = au.first || startsPicture(n, 1)
+		au.inter = au.inter || !isIntra(n)
 	}
 	au.units = append(au.units, n)
 }
@@ -80,12 +91,16 @@ func (au *accessUnit) addH265(n []byte) {
 		if au.takePPS(n, 2) {
 			return
 		}
+	case h265.NALUType_PREFIX_SEI_NUT:
+		au.addRecovery(n[2:])
+	case h265.NALUType_SUFFIX_SEI_NUT:
+		au.trails = !au.picture
 	default:
-		au.picture = au.picture || kind < 32
-		if kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT {
-			au.key = true
+		if kind < 32 {
+			au.picture = true
 			au.first = au.first || startsPicture(n, 2)
 		}
+		au.key = au.key || kind >= h265.NALUType_BLA_W_LP && kind <= h265.NALUType_CRA_NUT
 	}
 	au.units = append(au.units, n)
 }
@@ -93,6 +108,16 @@ func (au *accessUnit) addH265(n []byte) {
 // startsPicture looks at the first bit of a slice: first_mb_in_slice of H.264,
 // where ue(v) 0 is a single 1 bit, and first_slice_segment_in_pic_flag of H.265.
 func startsPicture(n []byte, header int) bool { return len(n) > header && n[header]&0x80 != 0 }
+
+// isIntra reads the type of a picture's first slice of H.264 (table 7-6), which is
+// written behind a single 1 bit as another ue(v).
+func isIntra(n []byte) bool {
+	if len(n) < 2 {
+		return false
+	}
+	kind := n[1] << 1
+	return kind>>5 == 0b011 || kind>>3 == 0b00101 || kind>>1 == 0b0001000 || kind>>1 == 0b0001010 // 2, 4, 7, 9: I, SI, and again
+}
 
 // takePPS takes out the first picture parameter set. Another one with an id of
 // its own stays in the sample: the container's entry has room for one, and
@@ -125,4 +150,15 @@ func merge(old, newer media.ParameterSets) (media.ParameterSets, bool) {
 		out.Width, out.Height = newer.Width, newer.Height
 	}
 	return out, !out.Equal(old)
+}
+
+// delimiter is an access unit delimiter: takeApart leaves no trace of it.
+func delimiter(codec media.Codec) []byte {
+	switch codec {
+	case media.H264:
+		return []byte{byte(h264.NALUTypeAccessUnitDelimiter), 0xf0}
+	case media.H265:
+		return []byte{byte(h265.NALUType_AUD_NUT) << 1, 1, 0x50}
+	}
+	return nil
 }
