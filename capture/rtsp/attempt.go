@@ -23,7 +23,10 @@ type attempt struct {
 	session *Session
 	client  *gortsplib.Client
 	conn    *gathering // to the camera; the last one, when it redirected
+	frames  *framed    // what is read of it; nil behind TLS
 	sink    Sink
+
+	garbageTold time.Duration // when
 
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
@@ -112,6 +115,9 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 	if err := a.setupTracks(ctx, transport, desc.BaseURL, chosen); err != nil {
 		return err
 	}
+	if a.frames != nil {
+		a.frames.playing.Store(transport == TCP)
+	}
 	err = a.request(ctx, func() error {
 		_, err := a.client.Play(nil)
 		return err
@@ -125,7 +131,7 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 // setupTracks sets up what is recorded. Sound that cannot be had is left out.
 func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
 	picture, sound := chosen.video, chosen.sound
-	if err := a.setup(ctx, transport, baseURL, picture.media); err != nil {
+	if err := a.setup(ctx, transport, baseURL, picture); err != nil {
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
 	a.source = picture
@@ -134,7 +140,7 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 	if sound == nil {
 		return nil
 	}
-	if err := a.setup(ctx, transport, baseURL, sound.media); err != nil {
+	if err := a.setup(ctx, transport, baseURL, sound); err != nil {
 		if !concernsTrackAlone(err) || transport == UDP && a.session.opts.Transport == Auto && udpIsToBlame(err) {
 			return fmt.Errorf("set up the %s track: %w", sound.track.Codec, err)
 		}
