@@ -122,12 +122,12 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.follow(s)
 		r.watchClock()
 	}
-	if video && s.Sync {
-		if r.mustCut(s) {
-			if err := r.next(s); err != nil {
-				return err
-			}
+	if video && (s.Sync && r.mustCut(s) || r.overdue(s)) {
+		if err := r.next(s); err != nil {
+			return err
 		}
+	}
+	if video && s.Sync {
 		r.mended(s)
 	}
 	if r.current == nil {
@@ -197,7 +197,7 @@ func (r *Recorder) note(g gap) {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil && !s.Cosmetic || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 

@@ -1,6 +1,9 @@
 package rtsp
 
 import (
+	"bytes"
+
+	"github.com/bluenviron/mediacommon/v2/pkg/bits"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 
@@ -54,10 +57,10 @@ func (au *accessUnit) addH264(n []byte) {
 	case h264.NALUTypeAccessUnitDelimiter, h264.NALUTypeFillerData, h264.NALUTypeEndOfSequence, h264.NALUTypeEndOfStream:
 		return
 	case h264.NALUTypeSPS:
-		au.sets.SPS = n
+		au.sets.SPS = trimmed(n)
 		return
 	case h264.NALUTypePPS:
-		if au.takePPS(n, 1) {
+		if au.takePPS(media.H264, n) {
 			return
 		}
 	case h264.NALUTypeSEI:
@@ -82,13 +85,13 @@ func (au *accessUnit) addH265(n []byte) {
 	case h265.NALUType_AUD_NUT, h265.NALUType_FD_NUT, h265.NALUType_EOS_NUT, h265.NALUType_EOB_NUT:
 		return
 	case h265.NALUType_VPS_NUT:
-		au.sets.VPS = n
+		au.sets.VPS = trimmed(n)
 		return
 	case h265.NALUType_SPS_NUT:
-		au.sets.SPS = n
+		au.sets.SPS = trimmed(n)
 		return
 	case h265.NALUType_PPS_NUT:
-		if au.takePPS(n, 2) {
+		if au.takePPS(media.H265, n) {
 			return
 		}
 	case h265.NALUType_PREFIX_SEI_NUT:
@@ -122,14 +125,35 @@ func isIntra(n []byte) bool {
 // takePPS takes out the first picture parameter set. Another one with an id of
 // its own stays in the sample: the container's entry has room for one, and
 // without it the pictures that use it would be lost.
-func (au *accessUnit) takePPS(n []byte, header int) bool {
-	mainID := len(n) > header && n[header]&0x80 != 0 // ue(v) 0 is a single 1 bit
-	if au.sets.PPS != nil && !mainID {
-		return false
+func (au *accessUnit) takePPS(codec media.Codec, n []byte) bool {
+	n = trimmed(n)
+	if old := au.sets.PPS; old != nil && idOf(codec, old) != idOf(codec, n) {
+		if idOf(codec, n) != 0 {
+			return false
+		}
+		au.units = append(au.units, old)
 	}
 	au.sets.PPS = n
 	return true
 }
+
+// idOf is a picture parameter set's id, which comes first in it; -1 if it has none.
+func idOf(codec media.Codec, pps []byte) int {
+	header := 1
+	if codec == media.H265 {
+		header = 2
+	}
+	pos := 0
+	id, err := bits.ReadGolombUnsigned(pps[min(header, len(pps)):], &pos)
+	if err != nil {
+		return -1
+	}
+	return int(id)
+}
+
+// trimmed takes zeros off a parameter set's end: no NAL unit ends with one, but cameras
+// send them.
+func trimmed(n []byte) []byte { return bytes.TrimRight(n, "\x00") }
 
 // merge lays newer sets over older ones, and says whether that changed anything.
 func merge(old, newer media.ParameterSets) (media.ParameterSets, bool) {

@@ -46,8 +46,10 @@ type video struct {
 	known   bool       // so it is
 	dts     extractor  // nil when decoding times cannot be extracted
 	order   order
-	timed   bool  // there was a sample
-	last    int64 // its DTS
+
+	extracted media.ParameterSets // what dts knows: those in force, but for cosmetics
+	timed     bool                // there was a sample
+	last      int64               // its DTS
 }
 
 func newVideo(t *media.Track) *video {
@@ -59,6 +61,7 @@ func newVideo(t *media.Track) *video {
 // take returns the sample of an access unit, or nil when there is none: before
 // the first sync sample, after damage, or when the unit holds no picture.
 func (v *video) take(au *accessUnit, pts int64, now time.Time) *media.Sample {
+	v.keepOthers(au)
 	v.pending, _ = merge(v.pending, au.sets)
 	if !au.picture {
 		v.carry(au)
@@ -80,6 +83,19 @@ func (v *video) take(au *accessUnit, pts int64, now time.Time) *media.Sample {
 	v.time(s)
 	s.Wall = v.clock.at(media.Duration(s.PTS, v.rate), now)
 	return s
+}
+
+// keepOthers leaves a picture parameter set that comes by itself, and is not the one
+// with the id of that in force, with the picture: see takePPS.
+func (v *video) keepOthers(au *accessUnit) {
+	main := v.pending.PPS
+	if main == nil {
+		main = v.sets.PPS
+	}
+	if n := au.sets.PPS; n != nil && au.sets.SPS == nil && main != nil && idOf(v.codec, n) != idOf(v.codec, main) {
+		au.units = append([][]byte{n}, au.units...)
+		au.sets.PPS = nil
+	}
 }
 
 // maxCarried bounds what waits for a picture.
@@ -108,15 +124,19 @@ func (v *video) sync(s *media.Sample) bool {
 	}
 	if changed {
 		sets = sets.Clone()
+		s.Cosmetic = v.started && cosmetic(v.codec, &v.sets, &sets)
+		if v.started {
+			params := sets
+			s.Params = &params
+		}
 		v.sets = sets
-		v.held, v.known = heldBack(v.codec, &v.sets)
 	}
-	if changed || !v.started || v.skip || v.cut {
+	if changed && !s.Cosmetic || v.extracted.SPS == nil {
+		v.extracted = sets
+		v.held, v.known = heldBack(v.codec, &sets)
+	}
+	if changed && !s.Cosmetic || !v.started || v.skip || v.cut {
 		v.dts = newExtractor(v.codec)
-	}
-	if changed && v.started {
-		params := sets
-		s.Params = &params
 	}
 	s.Cut = v.cut && v.started
 	v.pending, v.started, v.skip, v.cut = media.ParameterSets{}, true, false, false
@@ -135,9 +155,9 @@ func (v *video) time(s *media.Sample) {
 	if v.dts != nil {
 		units := s.Units
 		if s.Sync {
-			units = append([][]byte{v.sets.SPS}, units...)
+			units = append([][]byte{v.extracted.SPS}, units...)
 			if v.codec == media.H265 {
-				units = append([][]byte{v.sets.VPS, v.sets.SPS, v.sets.PPS}, s.Units...)
+				units = append([][]byte{v.extracted.VPS, v.extracted.SPS, v.extracted.PPS}, s.Units...)
 			}
 		}
 		if dts, err := v.dts.Extract(units, s.PTS); err == nil {
