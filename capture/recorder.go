@@ -122,12 +122,16 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.follow(s)
 		r.watchClock()
 	}
-	if video && (s.Sync && r.mustCut(s) || r.overdue(s)) {
+	late := video && !s.Sync && r.overdue(s)
+	if late {
+		s = entered(s, r.tracks[0].Codec)
+	}
+	if late || video && s.Sync && r.mustCut(s) {
 		if err := r.next(s); err != nil {
 			return err
 		}
 	}
-	if video && s.Sync {
+	if video && s.Sync && !late {
 		r.mended(s)
 	}
 	if r.current == nil {
