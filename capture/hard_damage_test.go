@@ -16,6 +16,7 @@ import (
 // damaged is there.
 func TestHardDamage(t *testing.T) {
 	f := shoot(t, 100, "192x128", plain)
+	sliced := shoot(t, 100, "192x128", slices264)
 	f265 := shoot(t, 100, "256x256", plain265)
 	show := func(f *film, at int, do func(s *sender)) func(s *sender) {
 		return func(s *sender) {
@@ -56,6 +57,15 @@ func TestHardDamage(t *testing.T) {
 			s.show(f, 25, 26, nil)
 			s.drop = nil
 		}), 25, 50, 1},
+		{"a slice is lost of a camera that marks each", sliced, func(s *sender) {
+			for i, u := range sliced.units {
+				s.pace(10 * time.Millisecond)
+				for j, n := range u.nalus {
+					s.drop = func(int, int) bool { return i == 30 && j == 1 }
+					s.unit(sliced, [][]byte{n}, uint32(u.pts))
+				}
+			}
+		}, 30, 50, 1},
 		{"garbage between packets", f, func(s *sender) {
 			r := rand.New(rand.NewPCG(1, 1))
 			for n := range 100 {

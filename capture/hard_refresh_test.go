@@ -182,6 +182,7 @@ func TestHardOpenGroups(t *testing.T) {
 	r.count(1)
 	r.noGap()
 	h := r.open(f)[0]
+	h.even(t)
 	if n := len(h.ids); n < 120 || h.ids[n-1] != 149 || !slices.IsSorted(h.ids[n-120:]) || slices.Contains(h.ids[n-120:], -1) {
 		t.Errorf("it shows %v, want the last 120 pictures or more", h.ids)
 	}

@@ -245,6 +245,16 @@ func decoded(t *testing.T, path string) (hashes []string, at []time.Duration, co
 	return hashes, at, said.String()
 }
 
+// even says that each picture is shown 10 ms after the one before.
+func (h *held) even(t *testing.T) {
+	t.Helper()
+	for i := range h.at {
+		if off := (h.at[i] - h.at[0] - time.Duration(i)*10*time.Millisecond).Abs(); off > 2*time.Millisecond {
+			t.Fatalf("picture %d is shown %v off its time", i, off)
+		}
+	}
+}
+
 func ask(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(program, args...).Output()

@@ -49,6 +49,26 @@ func TestHardTimestamps(t *testing.T) {
 	}
 }
 
+// Pictures that are not sent in the order in which they are shown are shown in it.
+func TestHardOrder(t *testing.T) {
+	for name, encoder := range map[string]string{
+		"B-frames": bframes, "pyramid": pyramid, "H.265": bframes5, "intra refresh": refresh + ":bframes=2", "order of type 2": plain,
+	} {
+		size := "192x128"
+		if encoder == bframes5 {
+			size = "256x256"
+		}
+		f := shoot(t, 100, size, encoder)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := record(t, hard{script: rtsptest.Script{SDP: f.sdp()}, play: func(s *sender) { s.show(f, 0, 100, nil) }})
+			r.whole(f, 0, 100)[0].even(t)
+			r.count(1)
+			r.lasts(time.Second, 40*time.Millisecond)
+		})
+	}
+}
+
 func b2u(b bool) uint32 {
 	if b {
 		return 1
