@@ -194,7 +194,7 @@ type sender struct {
 	sequence uint16
 	ssrc     uint32
 	due      time.Time // of the next picture
-	sent     int       // pictures
+	first    time.Time // when the first picture was due
 	change   func(pkt *rtp.Packet)
 	drop     func(i, of int) bool // packets of a picture
 }
@@ -216,7 +216,6 @@ func (s *sender) show(f *film, from, to int, at func(u *unit) uint32) {
 func (s *sender) picture(f *film, nalus [][]byte, stamp uint32) {
 	s.pace(10 * time.Millisecond)
 	s.unit(f, nalus, stamp)
-	s.sent++
 }
 
 // pace waits for the time of the next picture. What is late is not made up for.
@@ -224,6 +223,9 @@ func (s *sender) pace(step time.Duration) {
 	now := time.Now()
 	if s.due.Before(now.Add(-50 * time.Millisecond)) {
 		s.due = now
+	}
+	if s.first.IsZero() {
+		s.first = s.due
 	}
 	s.pause(s.due.Sub(now))
 	s.due = s.due.Add(step)

@@ -207,7 +207,7 @@ func TestHardChanges(t *testing.T) {
 				}
 			}
 			for _, g := range r.gaps {
-				if d := g.End.Sub(g.Start); d > 400*time.Millisecond {
+				if d := g.End.Sub(g.Start); d > r.took-800*time.Millisecond {
 					t.Errorf("a gap of %v: %+v", d, g)
 				}
 			}

@@ -41,7 +41,7 @@ func TestHardTimestamps(t *testing.T) {
 			r.noGap()
 			// The last picture before a cut lasts as long as the one before it: no time at
 			// all where pictures are dated by arrival and came together.
-			r.lasts(1500*time.Millisecond, 100*time.Millisecond*time.Duration(1+len(r.segments)))
+			r.lastsAsTaken(1500*time.Millisecond, 100*time.Millisecond*time.Duration(1+len(r.segments)))
 			if tc.segments > 0 {
 				r.count(tc.segments)
 			}

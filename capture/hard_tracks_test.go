@@ -87,7 +87,7 @@ func TestHardTracks(t *testing.T) {
 			segments := r.whole(f, 0, 100)
 			r.count(1)
 			r.noGap()
-			r.lasts(time.Second, 100*time.Millisecond)
+			r.lastsAsTaken(time.Second, 100*time.Millisecond)
 			if n := segments[0].sound; n < tc.least || n > tc.most {
 				t.Errorf("%d packets of sound, want %d to %d", n, tc.least, tc.most)
 			}
