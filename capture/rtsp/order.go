@@ -13,6 +13,10 @@ import (
 // no picture comes behind more pictures that are shown after it.
 const maxReorder = 16
 
+// unsaid is what is assumed of a stream that does not say how much it holds back: an
+// encoder that builds pyramids of B-frames needs no more.
+const unsaid = 4
+
 // order is what came last of a stream, in the order in which it is shown.
 type order struct {
 	newest []int64 // presentation times, ascending; one more than can be held back
@@ -53,19 +57,19 @@ func heldBack(codec media.Codec, sets *media.ParameterSets) (n int, known bool) 
 		const baseline = 66
 		switch err := sps.Unmarshal(sets.SPS); {
 		case err != nil:
-			return maxReorder, false
+			return unsaid, false
 		case sps.PicOrderCntType == 2, sps.ProfileIdc == baseline:
 			return 0, true
 		case !sps.FrameMbsOnlyFlag: // it counts frames, and fields may come one by one
-			return maxReorder, false
+			return 2 * unsaid, false
 		case sps.VUI != nil && sps.VUI.BitstreamRestriction != nil:
 			return min(int(sps.VUI.BitstreamRestriction.MaxNumReorderFrames), maxReorder), true
 		}
-		return maxReorder, false
+		return unsaid, false
 	case media.H265:
 		var sps h265.SPS
 		if err := sps.Unmarshal(sets.SPS); err != nil || len(sps.MaxNumReorderPics) == 0 {
-			return maxReorder, false
+			return unsaid, false
 		}
 		return min(int(slices.Max(sps.MaxNumReorderPics)), maxReorder), true
 	}
