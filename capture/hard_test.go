@@ -158,6 +158,9 @@ type held struct {
 // ledger. Damage that was to be expected is for the caller to allow.
 func (r *recorded) open(f *film) []held {
 	r.t.Helper()
+	if len(r.segments) == 0 {
+		r.t.Fatal("there is no segment")
+	}
 	var out []held
 	for _, seg := range r.segments {
 		path := filepath.Join(r.dir, filepath.FromSlash(seg.Path))
@@ -316,7 +319,7 @@ func (r *recorded) count(n int) {
 		for _, s := range r.segments {
 			all = append(all, fmt.Sprintf("%d pictures, %v", s.Frames, s.Duration))
 		}
-		r.t.Errorf("%d segments (%s), want %d", len(r.segments), strings.Join(all, "; "), n)
+		r.t.Fatalf("%d segments (%s), want %d", len(r.segments), strings.Join(all, "; "), n)
 	}
 }
 

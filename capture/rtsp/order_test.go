@@ -2,6 +2,7 @@ package rtsp
 
 import (
 	"testing"
+	"time"
 
 	"recording-agent/capture/media"
 )
@@ -57,5 +58,28 @@ func TestHeldBack(t *testing.T) {
 	}
 	if n, known := heldBack(media.MJPEG, &media.ParameterSets{}); n != 0 || !known {
 		t.Errorf("mjpeg: %d (known: %v)", n, known)
+	}
+}
+
+// Where decoding times cannot be extracted pictures are shown when they should be all
+// the same: from their order, or, of a stream that does not say how much it holds back,
+// in the order of arrival.
+func TestDecodingTimesWithoutExtraction(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		v := newVideo(&media.Track{Codec: media.H264, ClockRate: 90000})
+		last, off, units := int64(-1<<40), 0, clip(t, media.H264)
+		for i, u := range units {
+			s := v.sample(u.nalus, u.pts, time.Now())
+			v.dts, v.known = nil, known
+			if s == nil || s.DTS <= last || s.PTS < s.DTS {
+				t.Fatalf("picture %d: %+v after DTS %d", i, s, last)
+			}
+			if last = s.DTS; s.PTS != u.pts && i > 0 {
+				off++
+			}
+		}
+		if known && off > 0 || !known && off == 0 {
+			t.Errorf("known: %v, %d of %d pictures are not shown at their time", known, off, len(units))
+		}
 	}
 }
