@@ -23,7 +23,7 @@ func TestHardTimestamps(t *testing.T) {
 		{"jump back with B-frames", bframes, func(u *unit) uint32 { return uint32(u.pts) - b2u(u.id >= 60)*hour }, 2},
 		{"set back by a second", plain, func(u *unit) uint32 { return uint32(u.pts) - b2u(u.id >= 60)*90000 }, 2},
 		{"set back by a second with B-frames", bframes, func(u *unit) uint32 { return uint32(u.pts) - b2u(u.id >= 60)*90000 }, 2},
-		{"set back by 80 ms at a key frame", bframes, func(u *unit) uint32 { return uint32(u.pts) - b2u(u.id >= 75)*7200 }, 2},
+		{"set back by 30 ms at a key frame", bframes, func(u *unit) uint32 { return uint32(u.pts) - b2u(u.id >= 75)*2700 }, 2},
 		{"run backwards", plain, func(u *unit) uint32 { return 1<<31 - uint32(u.pts) }, 0},
 		{"stand still", plain, func(*unit) uint32 { return 4711 }, 0},
 		{"wrap around", bframes, func(u *unit) uint32 { return uint32(u.pts) - 80*tick }, 1},
