@@ -149,3 +149,53 @@ func FuzzFramed(f *testing.F) {
 		}
 	})
 }
+
+// loop is a connection that repeats itself.
+type loop struct {
+	net.Conn
+	all  []byte
+	rest []byte
+}
+
+func (l *loop) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		l.rest = l.all
+	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
+	return n, nil
+}
+
+func loopOf() *framed {
+	f := framedOver(nil, 1, nil)
+	l := &loop{}
+	for n := range uint16(50) {
+		l.all = append(append(l.all, frame(0, 96, n, 1, 1388)...), frame(2, 0, n, 1, 160)...)
+	}
+	f.Conn = l
+	return f
+}
+
+func TestFramesAreReadWithoutAllocation(t *testing.T) {
+	f, p := loopOf(), make([]byte, 4096)
+	if n := testing.AllocsPerRun(1000, func() {
+		if _, err := f.Read(p); err != nil {
+			t.Fatal(err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations a read", n)
+	}
+}
+
+func BenchmarkFramed(b *testing.B) {
+	f, p := loopOf(), make([]byte, 4096)
+	n := 0
+	for b.Loop() {
+		m, err := f.Read(p)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n += m
+	}
+	b.SetBytes(int64(n / b.N))
+}
