@@ -21,14 +21,14 @@ import (
 // Noise cannot be compressed: each picture takes several packets.
 const (
 	noise     = "videotestsrc is-live=true pattern=snow ! video/x-raw,format=I420,width=320,height=180,framerate=25/1 ! "
-	x264      = "x264enc key-int-max=25 bitrate=800 speed-preset=ultrafast "
-	x265      = "x265enc key-int-max=25 bitrate=800 speed-preset=ultrafast "
-	noisyH264 = noise + x264 + "tune=zerolatency ! h264parse ! rtph264pay pt=96 mtu=900"
-	slicyH264 = noise + x264 + "tune=zerolatency sliced-threads=true threads=4 ! h264parse ! rtph264pay pt=96 mtu=900"
+	liveX264  = "x264enc key-int-max=25 bitrate=800 speed-preset=ultrafast "
+	liveX265  = "x265enc key-int-max=25 bitrate=800 speed-preset=ultrafast "
+	noisyH264 = noise + liveX264 + "tune=zerolatency ! h264parse ! rtph264pay pt=96 mtu=900"
+	slicyH264 = noise + liveX264 + "tune=zerolatency sliced-threads=true threads=4 ! h264parse ! rtph264pay pt=96 mtu=900"
 	easyH264  = noise + "x264enc key-int-max=25 bitrate=400 speed-preset=ultrafast tune=zerolatency ! h264parse ! rtph264pay pt=96"
-	noisyH265 = noise + x265 + "tune=zerolatency ! h265parse ! rtph265pay pt=96 mtu=900"
+	noisyH265 = noise + liveX265 + "tune=zerolatency ! h265parse ! rtph265pay pt=96 mtu=900"
 	// Key frames after which come pictures that need those before them.
-	openH265 = noise + x265 + "option-string=open-gop=1:bframes=3:b-adapt=0:rc-lookahead=5:scenecut=0:keyint=27 ! h265parse ! rtph265pay pt=96 mtu=900"
+	openH265 = noise + liveX265 + "option-string=open-gop=1:bframes=3:b-adapt=0:rc-lookahead=5:scenecut=0:keyint=27 ! h265parse ! rtph265pay pt=96 mtu=900"
 )
 
 // badNetwork puts GStreamer's simulation of one behind a payloader.
@@ -128,7 +128,7 @@ func (r *lossyRun) check(leading int64) {
 		if said, err := exec.CommandContext(r.t.Context(), "ffmpeg", "-v", "error", "-i", file, "-f", "null", "-").CombinedOutput(); err != nil || len(said) > 0 {
 			r.t.Errorf("segment %v: ffmpeg says %v: %s", seg.Start, err, said)
 		}
-		n, length := decoded(r.t, file)
+		n, length := decodedWell(r.t, file)
 		last = seg.Start.Add(length)
 		if n > seg.Frames || n < seg.Frames-leading {
 			r.t.Errorf("segment %v: %d of %d pictures can be decoded", seg.Start, n, seg.Frames)
@@ -149,9 +149,9 @@ func (r *lossyRun) check(leading int64) {
 	}
 }
 
-// decoded counts the pictures of a file that can be decoded, and says how long it has
+// decodedWell counts the pictures of a file that can be decoded, and says how long it has
 // pictures.
-func decoded(t *testing.T, file string) (int64, time.Duration) {
+func decodedWell(t *testing.T, file string) (int64, time.Duration) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "ffprobe", "-v", "error", "-select_streams", "v", "-count_frames",
 		"-show_entries", "stream=nb_read_frames,duration", "-of", "json", file).Output()

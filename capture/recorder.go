@@ -143,7 +143,11 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.newest = later(r.newest, s.Wall)
 		r.follow(r.newest)
 	}
-	if video && s.Sync && r.mustCut(s) {
+	late := video && !s.Sync && r.overdue(s)
+	if late {
+		s = entered(s, r.tracks[0].Codec)
+	}
+	if late || video && s.Sync && r.mustCut(s) {
 		if err := r.next(s); err != nil {
 			return err
 		}
@@ -167,7 +171,7 @@ func (r *Recorder) Write(s *media.Sample) error {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil && !s.Cosmetic || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 

@@ -108,8 +108,10 @@ type Sample struct {
 	Units [][]byte
 
 	// Params is set on a sync sample whose parameter sets differ from those in
-	// force before it; the receiver owns it.
-	Params *ParameterSets
+	// force before it; the receiver owns it. Cosmetic says that with those the pictures
+	// are decoded just the same.
+	Params   *ParameterSets
+	Cosmetic bool
 }
 
 // Size is the number of bytes the sample takes in a container that has 4-byte

@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/rtptime"
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 
@@ -24,7 +25,10 @@ type attempt struct {
 	session *Session
 	client  *gortsplib.Client
 	conn    *gathering // to the camera; the last one, when it redirected
+	frames  *framed    // what is read of it; nil behind TLS
 	sink    Sink
+
+	garbageTold time.Duration // when
 
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
@@ -41,14 +45,21 @@ type attempt struct {
 	ended      chan error               // the first error of a callback
 
 	mu       sync.Mutex // the sink, and what follows
+	failed   bool
 	video    *video
+	source   *source // of video
 	sound    *source
 	started  bool
-	lastSeq  uint16
+	last     rtp.Header // of the video
+	lastPTS  int64
 	seqKnown bool
 	report   report // of the pictures
+	open     bool   // the depacketizer has been given something
+	stamps   rtptime.GlobalDecoder2
+	joiner   joiner
 	pictures timeline
 	sounds   timeline
+	jumpTold time.Duration // when
 	zero     time.Duration // arrival minus stream time of pictures
 	soundDTS int64
 	soundLag int64 // what the sound's timestamps are moved by
@@ -66,11 +77,13 @@ func (s *Session) attempt(ctx context.Context, transport Transport, sink Sink) e
 	}
 	a.played = time.Since(a.began)
 	a.conn.playing.Store(transport == TCP)
+	defer a.release(0) // the client is closed by then
 	return a.watch(ctx, transport)
 }
 
 func (s *Session) newAttempt(transport Transport, sink Sink) *attempt {
 	a := &attempt{session: s, sink: sink, began: time.Now(), ended: make(chan error, 1)}
+	a.stamps.Initialize()
 	a.life, a.abort = context.WithCancel(context.Background())
 	a.client = a.newClient(transport)
 	return a
@@ -105,6 +118,9 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 	if err := a.setupTracks(ctx, transport, desc.BaseURL, chosen); err != nil {
 		return err
 	}
+	if a.frames != nil {
+		a.frames.playing.Store(transport == TCP)
+	}
 	err = a.request(ctx, func() error {
 		_, err := a.client.Play(nil)
 		return err
@@ -118,7 +134,8 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 // setupTracks sets up what is recorded. Sound that cannot be had is left out.
 func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
 	picture, sound := chosen.video, chosen.sound
-	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
+	a.source = picture
+	a.video = newVideo(&picture.track)
 	if err := a.setupTrack(ctx, transport, baseURL, picture, &a.lastVideo, a.videoPacket); err != nil {
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
@@ -140,7 +157,7 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 // setupTrack sets up one track, and has its packets handled in their order.
 func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *base.URL, src *source, last *atomic.Int64, handle func(*source, *rtp.Packet) error) error {
 	if transport != UDP {
-		if err := a.setup(ctx, transport, baseURL, src.media); err != nil {
+		if err := a.setup(ctx, transport, baseURL, src); err != nil {
 			return err
 		}
 		a.client.OnPacketRTP(src.media, src.forma, a.guarded(last, func(pkt *rtp.Packet) error { return handle(src, pkt) }))
@@ -155,7 +172,7 @@ func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *
 		}
 		return nil
 	})}
-	return a.setup(ctx, transport, baseURL, src.media)
+	return a.setup(ctx, transport, baseURL, src)
 }
 
 // concernsTrackAlone says whether the session can go on without a track that could
@@ -187,27 +204,34 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	return err
 }
 
-// guarded runs a track's packet callback, and notes when. What it panics or fails
-// with ends this session and nothing else.
+// guarded runs a track's packet callback, and notes when.
 func (a *attempt) guarded(last *atomic.Int64, handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
 	return func(pkt *rtp.Packet) {
-		defer func() {
-			if p := recover(); p != nil {
-				a.session.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading a packet: %v", p)
-				a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
-			}
-		}()
 		last.Store(int64(time.Since(a.began)))
 		a.packets.Add(1)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if err := handle(pkt); err != nil {
-			a.fail(err)
-		}
+		a.safely(func() error { return handle(pkt) })
 	}
 }
 
+// safely does something with what the camera has sent. What it panics or fails with
+// ends this session and nothing else.
+func (a *attempt) safely(do func() error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			a.session.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading a packet: %v", p)
+			a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
+		}
+	}()
+	if err := do(); err != nil {
+		a.fail(err)
+	}
+}
+
+// fail is called with the mutex held.
 func (a *attempt) fail(err error) {
+	a.failed = true
 	select {
 	case a.ended <- err:
 	default:
@@ -215,32 +239,78 @@ func (a *attempt) fail(err error) {
 }
 
 func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
-	if a.seqKnown && pkt.SequenceNumber != a.lastSeq+1 {
-		a.torn(src, "packets of the video are missing")
+	if a.seqKnown && pkt.SequenceNumber != a.last.SequenceNumber+1 {
+		if err := a.torn(src, "packets of the video are missing"); err != nil {
+			return err
+		}
 	}
-	a.lastSeq, a.seqKnown = pkt.SequenceNumber, true
-	pts, ok := a.client.PacketPTS2(src.media, pkt)
+	before, beforePTS := a.last, a.lastPTS
+	a.last, a.seqKnown = pkt.Header, true
+	pts, ok := a.stamps.Decode(src, pkt)
 	if !ok {
 		return nil
 	}
-	nalus, err := src.decode(pkt)
-	if err != nil {
-		if !isUnfinished(err) {
-			a.torn(src, "a packet of the video cannot be read: "+err.Error())
+	a.lastPTS = pts
+	// Where there is no marker the depacketizer would end an access unit with the next
+	// one's first packet, and its time would be taken for the next one's.
+	if end := delimiter(src.track.Codec); end != nil && a.open && !before.Marker && before.Timestamp != pkt.Timestamp {
+		before.Marker = true
+		if err := a.depacketize(src, &rtp.Packet{Header: before, Payload: end}, beforePTS); err != nil {
+			return err
 		}
+	}
+	a.open = true
+	return a.depacketize(src, pkt, pts)
+}
+
+// depacketize takes a packet that is shown, or whose access unit is, at pts.
+func (a *attempt) depacketize(src *source, pkt *rtp.Packet, pts int64) error {
+	nalus, err := src.decode(pkt)
+	switch {
+	case isUnfinished(err):
 		return nil
+	case err != nil:
+		return a.torn(src, "a packet of the video cannot be read: "+err.Error())
 	}
-	pts, jumped := a.pictures.place(pts, src.track.ClockRate, time.Since(a.began), frameTime)
-	if jumped {
-		a.session.opts.Log.Info().Msg("the camera's timestamps have jumped; recording goes on in a new segment")
-		a.video.cut = true
+	p := piece{
+		accessUnit: takeApart(src.track.Codec, nalus), ssrc: pkt.SSRC, stamp: pkt.Timestamp, pts: pts,
+		arrival: time.Since(a.began), now: a.session.opts.Now(),
 	}
-	sample := a.video.sample(nalus, pts, a.session.opts.Now())
+	if !src.track.Codec.HasNALUnits() {
+		return a.accessUnit(src, &p)
+	}
+	return a.whole(src, a.joiner.add(p))
+}
+
+// whole takes access units of which nothing is missing.
+func (a *attempt) whole(src *source, units []piece) error {
+	for i := range units {
+		if err := a.accessUnit(src, &units[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *attempt) accessUnit(src *source, p *piece) error {
+	v := a.video
+	if p.picture {
+		held := v.held + heldMore
+		if p.key && p.first { // all that came is shown before it
+			held = 0
+		}
+		var jumped bool
+		if p.pts, jumped = a.pictures.place(p.pts, src.track.ClockRate, p.arrival, held); jumped {
+			v.cut = true
+			a.jumped()
+		}
+	}
+	sample := v.take(&p.accessUnit, p.pts, p.now)
 	if sample == nil {
 		return nil
 	}
-	sample.CameraTime = a.report.at(pkt.SSRC, pkt.Timestamp, src.track.ClockRate, sample.Wall)
-	return a.picture(src, sample)
+	sample.CameraTime = a.report.at(p.ssrc, p.stamp, src.track.ClockRate, sample.Wall)
+	return a.picture(src, sample, p.arrival)
 }
 
 func (a *attempt) reported(pkt rtcp.Packet) {
@@ -251,11 +321,19 @@ func (a *attempt) reported(pkt rtcp.Packet) {
 	}
 }
 
-// frameTime stands for the time between two pictures where it has to be made up.
-const frameTime = 40 * time.Millisecond
+// heldMore is by how many pictures a camera may exceed what its parameter sets say.
+const heldMore = 3
 
-func (a *attempt) picture(src *source, s *media.Sample) error {
-	arrival := time.Since(a.began)
+// jumped says so, but not for each picture of a clock that runs backwards.
+func (a *attempt) jumped() {
+	const again = time.Minute
+	if now := time.Since(a.began); a.jumpTold == 0 || now-a.jumpTold > again {
+		a.jumpTold = now
+		a.session.opts.Log.Info().Msg("the camera's timestamps have jumped; recording goes on in a new segment")
+	}
+}
+
+func (a *attempt) picture(src *source, s *media.Sample, arrival time.Duration) error {
 	offset := arrival - media.Duration(s.PTS, src.track.ClockRate)
 	if !a.started {
 		a.zero = offset
@@ -282,13 +360,29 @@ func (a *attempt) picture(src *source, s *media.Sample) error {
 
 // torn drops the access unit that is being put together: what is left of it must
 // not pass for a picture, nor be joined to the next.
-func (a *attempt) torn(src *source, cause string) {
+func (a *attempt) torn(src *source, cause string) error {
 	if decode, err := src.decoder(); err == nil { // it could be made before
-		src.decode = decode
+		src.decode, a.open = decode, false
 	}
+	err := a.whole(src, a.joiner.torn())
 	a.trouble.Store(&cause)
 	if a.video.damaged() {
 		a.tornAt.Store(int64(time.Since(a.began)))
 		a.sink.Damaged(cause)
 	}
+	return err
+}
+
+// heldFor is how long a picture is kept back at least before the watchdog takes it for
+// whole, although no other one comes.
+const heldFor = 300 * time.Millisecond
+
+// release delivers the picture that is kept back, if it has been for so long.
+func (a *attempt) release(since time.Duration) {
+	a.safely(func() error {
+		if h := a.joiner.held; h == nil || a.failed || time.Since(a.began)-h.arrival < since {
+			return nil
+		}
+		return a.whole(a.source, a.joiner.take())
+	})
 }

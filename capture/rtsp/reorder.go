@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	// heldFor is how long packets wait for one that is missing before them. A network
+	// waitFor is how long packets wait for one that is missing before them. A network
 	// delays by less, and what waits for longer is sound that comes too late for its
 	// pictures.
-	heldFor = 250 * time.Millisecond
+	waitFor = 250 * time.Millisecond
 	// maxHeld is more packets than a camera sends in that time.
 	maxHeld = 1024
 	// maxBehind is how many packets in a row may be old ones, or another sender's, before
@@ -55,7 +55,7 @@ func (r *reorder) take(pkt *rtp.Packet, now time.Duration) (turn []*rtp.Packet) 
 	}
 	n := 0
 	for _, h := range r.held {
-		if h.SequenceNumber != r.next && now-h.at < heldFor && len(r.held)-n <= maxHeld {
+		if h.SequenceNumber != r.next && now-h.at < waitFor && len(r.held)-n <= maxHeld {
 			break
 		}
 		turn = append(turn, h.Packet)

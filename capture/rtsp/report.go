@@ -35,7 +35,7 @@ func (r *report) take(sr *rtcp.SenderReport) {
 // that is not known. now is the host's time.
 func (r *report) at(ssrc, timestamp uint32, rate int, now time.Time) time.Time {
 	since := media.Duration(int64(int32(timestamp-r.rtp)), rate)
-	if !r.come || ssrc != r.ssrc || since.Abs() > maxFromReport {
+	if !r.come || ssrc != 0 && ssrc != r.ssrc || since.Abs() > maxFromReport { // over TCP it is not looked at, see framed
 		return time.Time{}
 	}
 	t := ntpTime(r.ntp, now).Add(since)

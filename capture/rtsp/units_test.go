@@ -168,7 +168,7 @@ func TestLeadingPicturesAfterDamage(t *testing.T) {
 // Messages without a picture wait for it, but not in any number or size.
 func TestMessagesWithoutPictureAreBounded(t *testing.T) {
 	key := clip(t, media.H264)[0].nalus
-	v := &video{codec: media.H264, rate: 90000}
+	v := newVideo(&media.Track{Codec: media.H264, ClockRate: 90000})
 	if v.sample(key, 0, time.Now()) == nil {
 		t.Fatal("a key frame was left out")
 	}
@@ -326,7 +326,7 @@ func FuzzUnits(f *testing.F) {
 		}
 		stamps := &rtptime.GlobalDecoder2{}
 		stamps.Initialize()
-		v := &video{codec: codec, rate: 90000}
+		v := newVideo(&media.Track{Codec: codec, ClockRate: 90000})
 		c := checker{codec: codec}
 		now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 		last := uint16(0)
@@ -362,7 +362,7 @@ func TestFuzzSeedsMakeSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, n := &video{codec: codec, rate: 90000}, 0
+			v, n := newVideo(&media.Track{Codec: codec, ClockRate: 90000}), 0
 			for _, pkt := range fuzzPackets(fuzzSeed(t, codec, wire, 0)) {
 				if nalus, err := src.decode(pkt); err == nil && v.sample(nalus, int64(n)*3600, time.Now()) != nil {
 					n++
@@ -379,7 +379,7 @@ func TestFuzzSeedsMakeSamples(t *testing.T) {
 func TestUnitsAreTheCamerasBytes(t *testing.T) {
 	for _, codec := range []media.Codec{media.H264, media.H265} {
 		units := clip(t, codec)
-		v := &video{codec: codec, rate: 90000}
+		v := newVideo(&media.Track{Codec: codec, ClockRate: 90000})
 		for i, u := range units {
 			s := v.sample(u.nalus, u.pts, time.Now())
 			if s == nil {
