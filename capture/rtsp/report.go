@@ -27,6 +27,15 @@ type report struct {
 	rtp  uint32
 }
 
+// reported takes what a camera reports of its pictures.
+func (a *attempt) reported(pkt rtcp.Packet) {
+	if sr, ok := pkt.(*rtcp.SenderReport); ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.report.take(sr)
+	}
+}
+
 func (r *report) take(sr *rtcp.SenderReport) {
 	*r = report{come: sr.NTPTime != 0, ssrc: sr.SSRC, ntp: sr.NTPTime, rtp: sr.RTPTime}
 }
