@@ -10,9 +10,9 @@ import (
 
 const (
 	// waitFor is how long packets wait for one that is missing before them. A network
-	// delays by less, and what waits for longer is sound that comes too late for its
-	// pictures.
-	waitFor = 250 * time.Millisecond
+	// delays by less, and a busy host reads late by less; what waits for longer is sound
+	// that comes too late for its pictures.
+	waitFor = 500 * time.Millisecond
 	// maxHeld is more packets than a camera sends in that time.
 	maxHeld = 1024
 	// maxBehind is how many packets in a row may be old ones, or another sender's, before

@@ -37,10 +37,10 @@ func TestPacketsInOrder(t *testing.T) {
 		{"one overtakes", []arrival{{1, 0}, {3, 20}, {2, 30}, {4, 40}}, []uint16{1, 2, 3, 4}, 0},
 		{"over the end of the numbers", []arrival{{65534, 0}, {0, 20}, {1, 30}, {65535, 40}}, []uint16{65534, 65535, 0, 1}, 0},
 		{"twice", []arrival{{1, 0}, {1, 1}, {3, 20}, {3, 21}, {2, 30}, {2, 31}, {3, 32}}, []uint16{1, 2, 3}, 0},
-		{"one is lost", []arrival{{1, 0}, {3, 20}, {4, 140}, {5, 269}}, []uint16{1}, 3},
-		{"one is lost for long enough", []arrival{{1, 0}, {3, 20}, {4, 140}, {5, 270}}, []uint16{1, 3, 4, 5}, 0},
-		{"two are lost", []arrival{{1, 0}, {3, 20}, {5, 140}, {6, 270}}, []uint16{1, 3}, 2},
-		{"too late", []arrival{{1, 0}, {3, 20}, {4, 300}, {2, 310}, {5, 320}}, []uint16{1, 3, 4, 5}, 0},
+		{"one is lost", []arrival{{1, 0}, {3, 20}, {4, 140}, {5, 519}}, []uint16{1}, 3},
+		{"one is lost for long enough", []arrival{{1, 0}, {3, 20}, {4, 140}, {5, 520}}, []uint16{1, 3, 4, 5}, 0},
+		{"two are lost", []arrival{{1, 0}, {3, 20}, {5, 140}, {6, 520}}, []uint16{1, 3}, 2},
+		{"too late", []arrival{{1, 0}, {3, 20}, {4, 600}, {2, 610}, {5, 620}}, []uint16{1, 3, 4, 5}, 0},
 		{"before the first", []arrival{{10, 0}, {9, 1}, {11, 2}}, []uint16{10, 11}, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
