@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	lives     = flag.Int("lives", 6, "how many random lives of a camera are lived")
+	lives     = flag.Int("lives", 3, "how many random lives of a camera are lived")
 	firstLife = flag.Uint64("life", 1, "the seed of the first")
 )
 
