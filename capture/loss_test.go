@@ -158,6 +158,9 @@ func (r *lossyRun) check(leading int64) {
 		pictures += seg.Frames
 		recorded += seg.Recorded
 	}
+	if n := len(r.gaps); n > 0 && r.gaps[n-1].End.After(last) { // to the end nothing could be decoded any more
+		last = r.gaps[n-1].End
+	}
 	ran := last.Sub(r.segments[0].Start)
 	r.t.Logf("%v in %d segments: %d pictures, %v recorded, %d damages, %d gaps of %v",
 		ran, len(r.segments), pictures, recorded, r.status.Damages, len(r.gaps), r.missing())
