@@ -20,13 +20,12 @@ func Restamp(f File, size int64, start time.Time) error {
 	if err != nil {
 		return err
 	}
-	final := func() []byte { return fr.layout(fr.movie.finalMoov(s.tables), s.end).staged }
-	first := func() []byte { return fr.movie.initMoov()[boxHeader:] }
-	// The one that players read goes first: by the other it is told what is left to do.
-	if err := fr.restamp(f, start, fr.layout(fr.movie.finalMoov(s.tables), s.end).stageAt, final); err != nil {
+	place := fr.layout(fr.movie.finalMoov(s.tables), s.end).stageAt
+	err = fr.restamp(f, start, place, func() []byte { return fr.layout(fr.movie.finalMoov(s.tables), s.end).staged })
+	if err != nil {
 		return err
 	}
-	return fr.restamp(f, start, initOffset+boxHeader, first)
+	return fr.restamp(f, start, initOffset+boxHeader, func() []byte { return fr.movie.initMoov()[boxHeader:] })
 }
 
 // restamp rewrites the stamps of a moov, and nothing but those.
@@ -43,40 +42,26 @@ func (fr *front) restamp(f File, start time.Time, at int64, moov func() []byte) 
 	if _, err := f.ReadAt(got, at); err != nil && err != io.EOF {
 		return fmt.Errorf("read the stamps: %w", err)
 	}
-	for i := 0; i < len(want); {
-		n := 0
-		for i+n < len(want) && a[i+n] != b[i+n] {
-			n++
+	for i := range want {
+		if a[i] == b[i] && got[i] != want[i] {
+			return fmt.Errorf("restamp: byte %d is %#x, not %#x: %w", at+int64(i), got[i], want[i], ErrOtherForm)
 		}
-		if n == 0 {
-			if got[i] != want[i] {
-				return fmt.Errorf("restamp: byte %d is %#x, not %#x: %w", at+int64(i), got[i], want[i], ErrOtherForm)
-			}
-			i++
-			continue
-		}
-		i += n
 	}
-	return fr.write(f, at, got, want)
+	return rewrite(f, at, got, want)
 }
 
-// write writes the bytes that differ.
-func (fr *front) write(f File, at int64, got, want []byte) error {
-	for i := 0; i < len(want); i++ {
-		n := 0
-		for i+n < len(want) && got[i+n] != want[i+n] {
-			n++
-		}
-		if n == 0 {
-			continue
-		}
-		if _, err := f.WriteAt(want[i:i+n], at+int64(i)); err != nil {
-			return fmt.Errorf("write the stamps: %w", err)
-		}
-		i += n
-	}
+// rewrite writes the bytes that differ.
+func rewrite(f File, at int64, got, want []byte) error {
 	if bytes.Equal(got, want) {
 		return nil
+	}
+	for i := range want {
+		if got[i] == want[i] {
+			continue
+		}
+		if _, err := f.WriteAt(want[i:i+1], at+int64(i)); err != nil {
+			return fmt.Errorf("write the stamps: %w", err)
+		}
 	}
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync the stamps: %w", err)

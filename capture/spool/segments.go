@@ -23,14 +23,15 @@ func (s *Spool) adopted(ctx context.Context, seg Segment) error {
 }
 
 func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
+	dated, by := s.stampOf(seg)
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments
 			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
-			 video_codec, audio_codec, width, height, frame_rate, frames)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			 video_codec, audio_codec, width, height, frame_rate, frames, dated, boot, booted_us)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
 			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
-			seg.FrameRate, seg.Frames)
+			seg.FrameRate, seg.Frames, dated, by.boot, by.booted)
 		if err != nil {
 			return err
 		}
@@ -78,9 +79,9 @@ func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.
 
 // Overtaken notes that the next segment begins before this one's media would have
 // ended: a clock was set back, or the first picture had been late. Segments of a
-// camera do not overlap.
+// camera do not overlap. A segment that has got another start meanwhile is left alone.
 func (s *Spool) Overtaken(ctx context.Context, id string, by time.Time) error {
-	return s.ledger.one(ctx, "overtaken", id, `UPDATE segments SET end_us = max(start_us, min(end_us, ?)) WHERE id = ? AND state = 'finished'`, micros(by), id)
+	return s.ledger.one(ctx, "overtaken", id, `UPDATE segments SET end_us = iif(?1 > start_us, min(end_us, ?1), end_us) WHERE id = ?2 AND state = 'finished'`, micros(by), id)
 }
 
 // empty notes that a segment's file held no whole part.
@@ -122,7 +123,7 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
 }
 
-const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, dated, start_us, end_us, duration_us, recorded_us, size, checksum,
 	video_codec, audio_codec, width, height, frame_rate, frames,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us, central_next_us`
 
@@ -151,7 +152,7 @@ func (l *ledger) segments(ctx context.Context, where string, args ...any) ([]Seg
 func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	var start, end, duration, recorded, refused, next int64
 	into := append([]any{
-		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &seg.Dated, &start, &end, &duration, &recorded,
 		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused, &next,
 	}, more...)

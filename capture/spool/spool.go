@@ -39,6 +39,8 @@ type Options struct {
 	Destinations []Destination // the first is the primary: the object there is the one that central is told of
 	Log          zerolog.Logger
 	Now          func() time.Time
+	Clock        *HostClock                       // nil: Now is believed, whatever it says
+	Wanted       Wanted                           // nil: cameras are to be recorded at all times
 	Free         func(dir string) (uint64, error) // bytes of the disk; nil: the system is asked
 }
 
@@ -48,6 +50,8 @@ type Spool struct {
 	lock   *flock.Flock
 	ledger *ledger
 	rename func(from, to string) error // os.Rename
+	clock  *clock                      // nil: it is believed
+	kept   ClockReport                 // as the ledger knows it; FollowClock's
 
 	mu         sync.Mutex
 	subs       []chan struct{}
@@ -79,6 +83,9 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
 		err = s.bind(ctx)
 	}
+	if err == nil {
+		err = s.startClock(ctx)
+	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -89,6 +96,9 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 func (s *Spool) Close() error {
 	var errs []error
 	if s.ledger != nil {
+		if s.clock != nil {
+			errs = append(errs, s.keepClock(context.Background(), s.clock.report()))
+		}
 		errs = append(errs, s.ledger.db.Close())
 	}
 	return errors.Join(append(errs, s.lock.Unlock())...)
