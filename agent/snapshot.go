@@ -12,7 +12,11 @@ import (
 
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
+	held, err := a.spool.HeldBack(ctx)
+	if err != nil {
+		return status.Snapshot{}, err
+	}
+	s := status.Snapshot{Clock: a.clockStatus(), HeldBack: held, Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, FreeBytes: a.freeBytes(ctx)}
 	for _, c := range a.fleet.statuses() {
 		shown := a.cameraSnapshot(ctx, c)
 		if err := a.account(ctx, c.ID, &shown); err != nil {

@@ -26,6 +26,7 @@ type statusAnswer struct {
 	RecordingInfo    []recordingInfo `json:"recording_info"`
 
 	Agent        agentAnswer         `json:"agent"`
+	Clock        clockAnswer         `json:"clock"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
@@ -58,6 +59,13 @@ type agentAnswer struct {
 	ClientName string `json:"client_name"`
 	Started    any    `json:"started"`
 	FreeBytes  uint64 `json:"free_bytes"`
+}
+
+type clockAnswer struct {
+	State    string `json:"state"`
+	HeldBack int    `json:"segments_held_back"`
+	Message  any    `json:"message"`
+	Remedy   any    `json:"remedy"`
 }
 
 type cameraAnswer struct {
@@ -147,6 +155,7 @@ func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.FreeBytes},
+		Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
 	}
 	for _, c := range s.Cameras {
 		if c.State == "recording" {

@@ -11,11 +11,19 @@ type Snapshot struct {
 	ClientName   string
 	Started      time.Time
 	FreeBytes    uint64 // where segments are written
+	Clock        Clock
+	HeldBack     int // segments that wait for the clock
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
 	Central      *Central // nil: not configured
 	Sync         *Sync    // nil: central's cameras are not recorded
+}
+
+// Clock is the state of the host's clock.
+type Clock struct {
+	State           string // set, unset, doubted
+	Message, Remedy string // empty while it is set
 }
 
 // Camera is one camera's state.

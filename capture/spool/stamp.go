@@ -103,6 +103,9 @@ func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	return r, nil
 }
 
+// HostClock is the condition of the host's clock.
+func (s *Spool) HostClock() ClockReport { return s.clock.report() }
+
 // giveUpDating lets go what has waited for a clock that nobody sets.
 func (s *Spool) giveUpDating(ctx context.Context) error {
 	res, err := s.ledger.db.ExecContext(ctx, `UPDATE segments SET dated = 'never' WHERE dated = 'later'`)
