@@ -263,7 +263,7 @@ func (s *Spool) rekeyDated(ctx context.Context, tx *sql.Tx, seg Segment) error {
 }
 
 // unaccounted is a hole between rows that is worth a gap.
-const unaccounted = time.Second
+const unaccounted = 200 * time.Millisecond
 
 // accountBefore notes what is missing between the last that is known of a camera and
 // a segment that has got its time. When it was begun nobody could tell.
