@@ -109,7 +109,7 @@ func (s *Spool) boots(ctx context.Context, r ClockReport, rows []undated) (map[s
 		return boots, nil
 	}
 	var known int64
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(max(end_us), 0) FROM segments WHERE dated = 'yes' AND end_us <= ?`, this).Scan(&known)
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(max(end_us), 0) FROM segments WHERE dated = 'yes' AND end_us <= ? AND substr(id, 15, 1) <> '5'`, this).Scan(&known)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: look for the last time that is known: %w", err)
 	}
@@ -178,9 +178,9 @@ func (s *Spool) dateSegment(ctx context.Context, u undated, shift int64) error {
 // keepApart shortens what reaches into the segment that follows it: a segment that
 // has got its time, and the one before that.
 func keepApart(ctx context.Context, tx *sql.Tx, seg Segment) error {
-	const following = `(SELECT min(f.start_us) FROM segments f WHERE f.camera_id = ?1 AND f.dated <> 'later' AND f.start_us > segments.start_us
-		AND (f.end_us > segments.start_us OR f.end_us = 0) AND substr(f.id, 15, 1) <> '5')`
-	_, err := tx.ExecContext(ctx, `UPDATE segments SET end_us = min(end_us, coalesce(`+following+`, end_us))
+	const other = `SELECT start_us FROM segments WHERE camera_id = ?1 AND dated <> 'later' AND substr(id, 15, 1) <> '5' AND start_us > own.start_us`
+	_, err := tx.ExecContext(ctx, `UPDATE segments AS own SET end_us = min(end_us, coalesce((SELECT min(start_us) FROM (
+			`+other+` AND end_us > own.start_us UNION ALL `+other+` AND end_us = 0)), end_us))
 		WHERE camera_id = ?1 AND end_us > ?2 AND start_us <= ?2 AND dated <> 'later' AND substr(id, 15, 1) <> '5'`, seg.CameraID, micros(seg.Start))
 	if err != nil {
 		return fmt.Errorf("ledger: keep segments of camera %s apart: %w", seg.CameraID, err)
@@ -287,13 +287,44 @@ func (s *Spool) accountBefore(ctx context.Context, tx *sql.Tx, seg Segment) erro
 	}
 	for _, m := range missing {
 		_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail) VALUES (?,?,?,?,?)`,
-			seg.CameraID, micros(m.Start), micros(m.End), AgentStopped, "the host's clock was not set when it was started again")
+			seg.CameraID, micros(m.Start), micros(m.End), AgentStopped, startedUnset)
 		if err != nil {
 			return fmt.Errorf("ledger: gap of camera %s: %w", seg.CameraID, err)
 		}
 	}
 	return nil
 }
+
+// accountAbsence notes the windows that were over before the clock was set, of cameras
+// of which nothing else is known since: nobody could tell that they were missed.
+func (s *Spool) accountAbsence(ctx context.Context, now time.Time) error {
+	if s.opts.Wanted == nil {
+		return nil
+	}
+	cameras, err := idsOf(s.ledger.db.QueryContext(ctx, `SELECT camera_id FROM segments UNION SELECT camera_id FROM gaps
+		EXCEPT SELECT camera_id FROM gaps WHERE end_us = 0`))
+	if err != nil {
+		return fmt.Errorf("ledger: list cameras: %w", err)
+	}
+	for _, camera := range cameras {
+		from, err := s.AccountedUntil(ctx, camera)
+		if err != nil {
+			return err
+		}
+		for _, missed := range s.opts.Wanted(camera, from, now) {
+			if !missed.End.Before(now) {
+				continue // the camera's own
+			}
+			if err := s.GapBetween(ctx, camera, missed.Start, missed.End, AgentStopped, startedUnset); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// startedUnset is what gaps say for people that nobody could note in time.
+const startedUnset = "the host's clock was not set when it was started again"
 
 // elsewhere looks for the file of a segment under another start: a crash came
 // between its name and its row. It returns nothing when there is none.

