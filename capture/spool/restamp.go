@@ -131,7 +131,7 @@ func (s *Spool) dateGaps(ctx context.Context, r ClockReport, gaps []undated, boo
 			if right := u.boot == s.opts.Clock.Boot && u.end-u.booted > (r.uptime+slack).Microseconds(); u.end != 0 && !right {
 				end += shift
 			}
-			_, err := tx.ExecContext(ctx, `UPDATE gaps SET start_us = ?, end_us = ?, boot = '', booted_us = 0 WHERE id = ?`, u.start+shift, end, u.row)
+			_, err := tx.ExecContext(ctx, `UPDATE gaps SET start_us = ?1, end_us = iif(?2 = 0, 0, max(?1, ?2)), boot = '', booted_us = 0 WHERE id = ?3`, u.start+shift, end, u.row)
 			if err != nil {
 				return fmt.Errorf("ledger: date gap of camera %s: %w", u.camera, err)
 			}
