@@ -52,6 +52,9 @@ const clockStamp = "2006-01-02 15:04:05 UTC"
 
 // unsetCause says what is wrong with the clock, in words that stay the same.
 func unsetCause(r spool.ClockReport) string {
+	if r.Restored {
+		return "it shows hardly more than when the agent ended, and may have been put to that at the boot: footage is recorded, and uploaded once a time server has set the clock, or in a quarter of an hour"
+	}
 	if r.State == spool.ClockDoubted {
 		return "it shows a time before " + r.Floor.UTC().Format(clockStamp) + " for more than a day: footage is uploaded under wrong times, marked as undated"
 	}

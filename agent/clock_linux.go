@@ -26,9 +26,11 @@ func sinceBoot() (boot string, uptime func() time.Duration) {
 }
 
 // keptByTimeServer asks the kernel, which the program that speaks to time servers
-// has told. No is also the answer where asking is not allowed.
-func keptByTimeServer() bool {
+// has told.
+func keptByTimeServer() (yes, known bool) {
 	var t unix.Timex
-	_, err := unix.Adjtimex(&t)
-	return err == nil && t.Status&unix.STA_UNSYNC == 0
+	if _, err := unix.Adjtimex(&t); err != nil {
+		return false, false // a container may not
+	}
+	return t.Status&unix.STA_UNSYNC == 0, true
 }

@@ -16,4 +16,4 @@ func sinceBoot() (boot string, uptime func() time.Duration) {
 }
 
 // keptByTimeServer is not known.
-func keptByTimeServer() bool { return false }
+func keptByTimeServer() (yes, known bool) { return false, false }

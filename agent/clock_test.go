@@ -46,7 +46,7 @@ func (c *testClock) now() time.Time {
 
 func (c *testClock) host() spool.HostClock {
 	return spool.HostClock{
-		Now: c.now, Uptime: func() time.Duration { return time.Since(c.booted) }, Boot: c.boot, Synced: func() bool { return false },
+		Now: c.now, Uptime: func() time.Duration { return time.Since(c.booted) }, Boot: c.boot, Synced: func() (yes, known bool) { return false, false },
 	}
 }
 

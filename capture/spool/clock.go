@@ -9,10 +9,10 @@ import (
 // HostClock is how the host's time is read, and what is known of it.
 type HostClock struct {
 	Now    func() time.Time
-	Uptime func() time.Duration // of the host: goes on evenly, whatever the clock is set to
-	Boot   string               // names what Uptime counts from: another one after each boot
-	Synced func() bool          // the system says that a time server keeps the clock
-	Built  time.Time            // when the agent was built; zero: not known
+	Uptime func() time.Duration     // of the host: goes on evenly, whatever the clock is set to
+	Boot   string                   // names what Uptime counts from: another one after each boot
+	Synced func() (yes, known bool) // whether a time server keeps the clock, as far as the system says
+	Built  time.Time                // when the agent was built; zero: not known
 }
 
 // ClockState is whether the host's clock can be believed.
@@ -28,6 +28,11 @@ const (
 const (
 	// ClockPatience is how long footage is held back for a clock that is not set.
 	ClockPatience = 24 * time.Hour
+	// restoredWithin is how shortly after the last time a host that was booted since may
+	// have got its time from a file, and restoredPatience how long it is then given for a
+	// time server.
+	restoredWithin   = 15 * time.Minute
+	restoredPatience = 15 * time.Minute
 	// minStep is what counts as setting the clock: NTP slews what is less.
 	minStep = 200 * time.Millisecond
 	// slack is how far a clock may be behind the last time that was believed: as much
@@ -45,13 +50,21 @@ var notBefore = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 type clock struct {
 	host HostClock
 
-	mu      sync.Mutex
-	state   ClockState
-	trusted time.Time // the last that was believed; zero: none was yet
-	waited  time.Duration
-	now     time.Time // at the last look
-	uptime  time.Duration
-	epochs  []clockEpoch // by setting, never empty
+	mu       sync.Mutex
+	state    ClockState
+	restored bool          // it may be: then that is all that is wrong with it
+	since    time.Duration // the host's uptime when that was found
+	last     clockMemory
+	now      time.Time // at the last look
+	uptime   time.Duration
+	epochs   []clockEpoch // by setting, never empty
+}
+
+// clockMemory is what the ledger keeps of the clock.
+type clockMemory struct {
+	trusted time.Time     // the last time that was believed; zero: none was yet
+	boot    string        // of the host, at that time
+	waited  time.Duration // since then
 }
 
 // clockEpoch is a stretch of time in which the clock was not set.
@@ -64,13 +77,11 @@ type clockEpoch struct {
 // newClock begins with what the last run has left in the ledger. Before that a
 // clock is judged by what it shows; a clock that merely ticks past that bound has
 // not been set.
-func newClock(h HostClock, trusted time.Time, waited time.Duration) *clock {
-	c := &clock{host: h, trusted: trusted, waited: waited, state: ClockSet}
+func newClock(h HostClock, last clockMemory) *clock {
+	c := &clock{host: h, last: last, state: ClockUnset}
 	c.now, c.uptime = h.Now().Round(0), h.Uptime()
-	if c.now.Before(c.floor()) && !h.Synced() {
-		c.state = ClockUnset
-	}
-	c.epochs = []clockEpoch{{from: c.now, booted: c.now.Add(-c.uptime), state: c.state}}
+	c.epochs = []clockEpoch{{from: c.now, booted: c.now.Add(-c.uptime)}}
+	c.judge(c.now, c.uptime, true)
 	c.look()
 	return c
 }
@@ -87,7 +98,7 @@ func (c *clock) least() time.Time {
 // the ledger but the last that was believed: a clock that had been in the future,
 // and was put right, must not hold up everything for years.
 func (c *clock) floor() time.Time {
-	if t := c.trusted.Add(-slack); t.After(c.least()) {
+	if t := c.last.trusted.Add(-slack); t.After(c.least()) {
 		return t
 	}
 	return c.least()
@@ -106,26 +117,38 @@ func (c *clock) look() {
 		last = &c.epochs[len(c.epochs)-1]
 	}
 	if c.state == ClockUnset {
-		c.waited += uptime - c.uptime
+		c.last.waited += uptime - c.uptime
 	}
-	c.judge(now, set)
+	c.judge(now, uptime, set)
 	c.now, c.uptime = now, uptime
 	last.booted, last.state = booted, c.state
 	if c.state == ClockSet {
-		c.trusted, c.waited = now, 0
+		c.last = clockMemory{trusted: now, boot: c.host.Boot}
 	}
 }
 
-// judge is the one place that decides whether the clock can be believed.
-func (c *clock) judge(now time.Time, set bool) {
+// judge is the one place that decides whether the clock can be believed. set says
+// that it was set since the last time, or is judged for the first time.
+func (c *clock) judge(now time.Time, uptime time.Duration, set bool) {
+	synced, known := c.host.Synced()
 	switch {
 	case c.state == ClockSet:
-		if set && now.Before(c.least()) && !c.host.Synced() {
+		if set && now.Before(c.least()) && !synced {
 			c.state = ClockUnset
 		}
-	case c.host.Synced(), set && !now.Before(c.floor()):
+	case synced:
 		c.state = ClockSet
-	case c.waited < ClockPatience:
+	case set && !now.Before(c.floor()):
+		// Systems without a clock that goes on put it to what they had saved shortly before
+		// their end. It would be right if the host had only been booted anew.
+		c.restored = known && c.host.Boot != c.last.boot && now.Before(c.last.trusted.Add(restoredWithin))
+		c.since = uptime
+		if !c.restored {
+			c.state = ClockSet
+		}
+	case c.restored && uptime-c.since >= restoredPatience:
+		c.state = ClockSet
+	case c.last.waited < ClockPatience:
 	case now.Before(c.least()):
 		c.state = ClockDoubted
 	default: // it may well be right: the time that was believed before was in the future
@@ -177,16 +200,16 @@ func (c *clock) report() ClockReport {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.look()
-	return ClockReport{State: c.state, Now: c.now, Floor: c.floor(), uptime: c.uptime, trusted: c.trusted, waited: c.waited}
+	return ClockReport{State: c.state, Now: c.now, Floor: c.floor(), Restored: c.restored, uptime: c.uptime, memory: c.last}
 }
 
 // ClockReport is what is known of the host's clock.
 type ClockReport struct {
-	State ClockState
-	Now   time.Time // what it shows
-	Floor time.Time // what it shows at least when it is set
+	State    ClockState
+	Now      time.Time // what it shows
+	Floor    time.Time // what it shows at least when it is set
+	Restored bool      // not set: it may have been put at the boot to what had been saved before
 
-	uptime  time.Duration
-	trusted time.Time
-	waited  time.Duration
+	uptime time.Duration
+	memory clockMemory
 }

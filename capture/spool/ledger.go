@@ -107,6 +107,7 @@ CREATE TABLE clock (
 	one        INTEGER PRIMARY KEY CHECK (one = 1),
 	open       INTEGER NOT NULL DEFAULT 1,
 	trusted_us INTEGER NOT NULL DEFAULT 0,
+	boot       TEXT NOT NULL DEFAULT '',
 	waited_us  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 INSERT INTO clock (one) VALUES (1);

@@ -58,11 +58,13 @@ func (s *Spool) firstSetting(at time.Time) bool {
 // startClock judges the clock by what the last run has left, and the other way round.
 func (s *Spool) startClock(ctx context.Context) error {
 	if s.opts.Clock != nil {
+		var last clockMemory
 		var trusted, waited int64
-		if err := s.ledger.db.QueryRowContext(ctx, `SELECT trusted_us, waited_us FROM clock`).Scan(&trusted, &waited); err != nil {
+		if err := s.ledger.db.QueryRowContext(ctx, `SELECT trusted_us, boot, waited_us FROM clock`).Scan(&trusted, &last.boot, &waited); err != nil {
 			return fmt.Errorf("ledger: read the time of the last run: %w", err)
 		}
-		s.clock = newClock(*s.opts.Clock, fromMicros(trusted), time.Duration(waited)*time.Microsecond)
+		last.trusted, last.waited = fromMicros(trusted), time.Duration(waited)*time.Microsecond
+		s.clock = newClock(*s.opts.Clock, last)
 		return s.keepClock(ctx, s.clock.report())
 	}
 	_, err := s.ledger.db.ExecContext(ctx, `UPDATE clock SET open = 1`)
@@ -71,8 +73,8 @@ func (s *Spool) startClock(ctx context.Context) error {
 
 // keepClock remembers the clock's condition.
 func (s *Spool) keepClock(ctx context.Context, r ClockReport) error {
-	_, err := s.ledger.db.ExecContext(ctx, `UPDATE clock SET open = ?, trusted_us = ?, waited_us = ?`,
-		r.State != ClockUnset, micros(r.trusted), r.waited.Microseconds())
+	_, err := s.ledger.db.ExecContext(ctx, `UPDATE clock SET open = ?, trusted_us = ?, boot = ?, waited_us = ?`,
+		r.State != ClockUnset, micros(r.memory.trusted), r.memory.boot, r.memory.waited.Microseconds())
 	if err != nil {
 		return fmt.Errorf("ledger: remember the time: %w", err)
 	}
