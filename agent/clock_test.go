@@ -124,9 +124,9 @@ func TestBootIn1970(t *testing.T) {
 	h.wantHealth("")
 	stop()
 	h.silence()
-	h.start()
+	stop = h.startHere(clock)
 	h.until(30*time.Second, h.backlog)
-	h.stop()
+	stop()
 	h.account(0)
 	since := 0
 	for _, r := range h.central.Recordings() {
