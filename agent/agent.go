@@ -54,7 +54,7 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	err := startAndRun(ctx, cfg, log, level)
+	err := startAndRun(ctx, cfg, systemClock(), log, level)
 	if err != nil {
 		log.Error().Err(err).Msg("agent failed")
 		return err
@@ -65,9 +65,11 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
-func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, level *logLevel) (err error) {
-	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: time.Now, started: time.Now()}
-	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
+func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, log zerolog.Logger, level *logLevel) (err error) {
+	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: clock.Now, started: clock.Now()}
+	options := a.spoolOptions()
+	options.Clock, options.Wanted = &clock, a.wanted
+	if a.spool, err = spool.Open(ctx, options); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.spool.Close()) }()
@@ -109,7 +111,7 @@ func (a *agent) build() {
 	}
 	a.status = status.New(status.Options{
 		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
-		Snapshot: a.snapshot, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
+		Snapshot: a.snapshot, Clock: a.clockStatus, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
 	})
 }
 
@@ -200,6 +202,7 @@ func (a *agent) run(ctx context.Context) error {
 	var rest errgroup.Group
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
+	rest.Go(func() error { return a.followClock(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.text, a.log, a.apply) })
 	for _, u := range a.uploaders {

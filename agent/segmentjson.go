@@ -18,6 +18,7 @@ type segmentJSON struct {
 	State      string   `json:"state"`
 	Start      *string  `json:"start"`
 	End        *string  `json:"end"`
+	Dated      string   `json:"dated"` // yes; later or never: the host's clock was not set
 	Seconds    *float64 `json:"duration_seconds"`
 	Size       *int64   `json:"size"`
 	Checksum   *string  `json:"checksum_crc64nvme"`
@@ -87,7 +88,7 @@ func jsonOf(s sighting) segmentJSON {
 	seg := s.Segment
 	out := segmentJSON{
 		ID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, State: string(seg.State),
-		Start: knownTime(seg.Start), End: knownTime(seg.End), Seconds: known(seg.Duration.Seconds()), Size: known(seg.Size), Checksum: known(seg.Checksum),
+		Start: knownTime(seg.Start), End: knownTime(seg.End), Dated: string(seg.Dated), Seconds: known(seg.Duration.Seconds()), Size: known(seg.Size), Checksum: known(seg.Checksum),
 		VideoCodec: known(seg.VideoCodec), AudioCodec: known(seg.AudioCodec), Width: known(seg.Width), Height: known(seg.Height),
 		FrameRate: known(seg.FrameRate), Frames: known(seg.Frames),
 		File: s.file, FilePresent: s.info != nil, Deliveries: []deliveryJSON{},

@@ -91,6 +91,12 @@ func (s sighting) describeFootage(f *facts) {
 	if !seg.End.IsZero() {
 		f.add("end", localTime(seg.End))
 	}
+	switch seg.Dated {
+	case spool.DatedLater:
+		f.add("dated", "not yet: the host's clock is not set, its times are wrong")
+	case spool.Undated:
+		f.add("dated", "never: the host's clock was not set; the times only say in which order it was recorded")
+	}
 	if d := s.length(); d >= 0 {
 		f.add("length", lengthText(d))
 	}

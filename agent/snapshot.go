@@ -10,7 +10,11 @@ import (
 
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started}
+	held, err := a.spool.HeldBack(ctx)
+	if err != nil {
+		return status.Snapshot{}, err
+	}
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: held}
 	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
 		return s, err
 	}

@@ -109,6 +109,7 @@ type Update struct {
 	FrameRate   float64 `json:"frame_rate,omitempty"`
 	Checksum    string  `json:"checksum,omitempty"` // crc64nvme:<base64>
 	ClientName  string  `json:"client_name,omitempty"`
+	Undated     bool    `json:"undated,omitempty"` // its times say in which order it was recorded, and no more
 }
 
 // Report sends the status of a recording.

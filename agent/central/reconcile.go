@@ -210,6 +210,9 @@ func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
 func recordingName(seg spool.Segment) string {
 	const stamp = " 2006-01-02 15:04:05.000 UTC"
 	suffix := seg.Start.UTC().Format(stamp)
+	if seg.Dated == spool.Undated { // such times may come again
+		suffix += " (undated, " + seg.ID[len(seg.ID)-min(8, len(seg.ID)):] + ")"
+	}
 	return clip(seg.CameraName, maxName-len(suffix)) + suffix
 }
 
@@ -229,6 +232,7 @@ func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
 		Status: "completed", Frames: seg.Frames, FileSize: seg.Size, StorageType: "local", FilePath: seg.Path,
 		StartTime: seg.Start.UTC().Format(stamp), EndTime: seg.End.UTC().Format(stamp), Duration: seg.Duration.Seconds(),
 		Codec: seg.VideoCodec, FrameRate: seg.FrameRate, ClientName: seg.ClientName,
+		Undated: seg.Dated == spool.Undated,
 	}
 	if seg.Width > 0 {
 		u.Resolution = fmt.Sprintf("%dx%d", seg.Width, seg.Height)

@@ -27,6 +27,7 @@ type statusAnswer struct {
 
 	Agent        agentAnswer         `json:"agent"`
 	Disk         diskAnswer          `json:"disk"`
+	Clock        clockAnswer         `json:"clock"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
@@ -73,6 +74,13 @@ type diskAnswer struct {
 
 func answerDisk(d Disk) diskAnswer {
 	return diskAnswer{d.FreeBytes, d.TotalBytes, int64(d.FillRate), orNull(d.Trouble), d.LostSegments, d.LostBytes, moment(d.LastLoss)}
+}
+
+type clockAnswer struct {
+	State    string `json:"state"`
+	HeldBack int    `json:"segments_held_back"`
+	Message  any    `json:"message"`
+	Remedy   any    `json:"remedy"`
 }
 
 type cameraAnswer struct {
@@ -171,6 +179,7 @@ func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.Disk.FreeBytes}, Disk: answerDisk(s.Disk),
+		Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
 	}
 	for _, c := range s.Cameras {
 		if c.State == "recording" {

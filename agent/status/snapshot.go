@@ -11,6 +11,8 @@ type Snapshot struct {
 	ClientName   string
 	Started      time.Time
 	Disk         Disk
+	Clock        Clock
+	HeldBack     int // segments that wait for the clock
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
@@ -26,6 +28,12 @@ type Disk struct {
 	LostSegments          int     // deleted before any destination had them, ever
 	LostBytes             int64
 	LastLoss              time.Time // the end of the newest of them
+}
+
+// Clock is the state of the host's clock.
+type Clock struct {
+	State           string // set, unset, doubted
+	Message, Remedy string // empty while it is set
 }
 
 // Camera is one camera's state.

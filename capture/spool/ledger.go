@@ -106,6 +106,22 @@ ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE segments ADD COLUMN given_up TEXT NOT NULL DEFAULT '';
 CREATE INDEX segments_given_up ON segments (start_us) WHERE given_up <> '';
 ALTER TABLE segments ADD COLUMN clock_offset_us INTEGER;
+`, `
+CREATE TABLE clock (
+	one        INTEGER PRIMARY KEY CHECK (one = 1),
+	open       INTEGER NOT NULL DEFAULT 1,
+	trusted_us INTEGER NOT NULL DEFAULT 0,
+	boot       TEXT NOT NULL DEFAULT '',
+	waited_us  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO clock (one) VALUES (1);
+ALTER TABLE segments ADD COLUMN dated TEXT NOT NULL DEFAULT 'yes' CHECK (dated IN ('yes','later','never'));
+ALTER TABLE segments ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE segments ADD COLUMN booted_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX segments_undated ON segments (dated) WHERE dated = 'later';
+ALTER TABLE gaps ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE gaps ADD COLUMN booted_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX gaps_undated ON gaps (boot) WHERE boot <> '';
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

@@ -243,3 +243,34 @@ func FuzzParsePath(f *testing.F) {
 		}
 	})
 }
+
+// What an older agent has recorded was dated by the clock that it had.
+func TestLedgerOfAnOlderAgent(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, segmentsDir), 0o750))
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "ledger.db"), nil))
+	must(t, err)
+	for _, statement := range append(migrations[:2:2], "PRAGMA user_version = 2",
+		`INSERT INTO segments (id, camera_id, camera_name, client_name, path, state, start_us, end_us) VALUES ('old', 'gate', '', '', 'segments/gate/old.mp4', 'deleted', 1000000, 2000000)`,
+		`INSERT INTO gaps (camera_id, start_us, cause) VALUES ('gate', 2000000, 'agent stopped')`) {
+		_, err := db.Exec(statement)
+		must(t, err)
+	}
+	must(t, db.Close())
+	o := testOptions(t, dir)
+	host := &testHost{boot: "1", up: time.Hour}
+	host.set(epoch)
+	o.Clock = host.clock()
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	if r, err := s.FollowClock(t.Context()); err != nil || r.State != ClockSet {
+		t.Errorf("the clock is %s, %v", r.State, err)
+	}
+	if got := state(t, s, "old"); got.Dated != Dated || got.Start.Unix() != 1 {
+		t.Errorf("%+v", got)
+	}
+	if gaps, err := s.Gaps(t.Context(), "gate"); err != nil || len(gaps) != 1 || gaps[0].Start.Unix() != 2 {
+		t.Errorf("%+v, %v", gaps, err)
+	}
+}

@@ -40,6 +40,7 @@ type Segment struct {
 	Path       string // relative to the data directory, with slashes
 
 	State    State
+	Dated    Dating        // what Start and End are worth
 	Start    time.Time     // wall-clock time of the first picture
 	End      time.Time     // wall-clock time of the end of the last picture; zero while recording
 	Duration time.Duration // of the media

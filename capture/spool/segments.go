@@ -24,14 +24,15 @@ func (s *Spool) adopted(ctx context.Context, seg Segment) error {
 }
 
 func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
+	dated, by := s.stampOf(seg)
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments
 			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
-			 video_codec, audio_codec, width, height, frame_rate, frames)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			 video_codec, audio_codec, width, height, frame_rate, frames, dated, boot, booted_us)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
 			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
-			seg.FrameRate, seg.Frames)
+			seg.FrameRate, seg.Frames, dated, by.boot, by.booted)
 		if err != nil {
 			return err
 		}
@@ -126,7 +127,7 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
 }
 
-const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, dated, start_us, end_us, duration_us, recorded_us, size, checksum,
 	video_codec, audio_codec, width, height, frame_rate, frames, given_up, clock_offset_us,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us, central_next_us`
 
@@ -156,7 +157,7 @@ func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	var start, end, duration, recorded, refused, next int64
 	var offset sql.NullInt64
 	into := append([]any{
-		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &seg.Dated, &start, &end, &duration, &recorded,
 		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames, &seg.GivenUp, &offset,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused, &next,
 	}, more...)
