@@ -59,10 +59,10 @@ func (s *Spool) GapClosed(ctx context.Context, cameraID string, end time.Time) e
 
 // GapBetween notes a gap whose both ends are known: footage goes on around it.
 func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause Cause, detail string) error {
-	if cause == ClockStep && s.firstSetting(end) {
-		return nil
-	}
 	by := s.gapStamp(start)
+	if cause == ClockStep && (by.boot != "" || s.firstSetting(end)) {
+		return nil // what lies between a clock that was not set and its first setting is not missing
+	}
 	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us) VALUES (?,?,?,?,?,?,?)`,
 		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted)
 	if err != nil {

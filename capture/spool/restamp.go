@@ -39,7 +39,7 @@ type undated struct {
 // segments in the order in which they were recorded. One that is still being recorded
 // is dated once it is finished.
 func (s *Spool) date(ctx context.Context, r ClockReport) error {
-	gaps, err := s.undatedRows(ctx, `SELECT id, '', camera_id, '', '', start_us, end_us, boot, booted_us FROM gaps WHERE boot <> ''`)
+	gaps, err := s.undatedRows(ctx, `SELECT id, '', camera_id, '', '', start_us, end_us, boot, booted_us FROM gaps WHERE boot <> '' ORDER BY start_us`)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (s *Spool) date(ctx context.Context, r ClockReport) error {
 	if err != nil {
 		return err
 	}
-	if err := s.dateGaps(ctx, r, gaps, boots); err != nil {
+	if err := s.dateGaps(ctx, r, gaps, boots, segs); err != nil {
 		return err
 	}
 	segs = slices.DeleteFunc(segs, func(u undated) bool { return u.state == Recording })
@@ -123,7 +123,7 @@ func (s *Spool) boots(ctx context.Context, r ClockReport, rows []undated) (map[s
 
 // dateGaps moves gaps. The end of one that was closed after the clock had been set
 // is right as it is: by the old setting it would not have come yet.
-func (s *Spool) dateGaps(ctx context.Context, r ClockReport, gaps []undated, boots map[string]int64) error {
+func (s *Spool) dateGaps(ctx context.Context, r ClockReport, gaps []undated, boots map[string]int64, segs []undated) error {
 	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		for _, u := range gaps {
 			shift := boots[u.boot] - u.booted
@@ -135,9 +135,20 @@ func (s *Spool) dateGaps(ctx context.Context, r ClockReport, gaps []undated, boo
 			if err != nil {
 				return fmt.Errorf("ledger: date gap of camera %s: %w", u.camera, err)
 			}
+			if !u.isFirst(slices.Concat(gaps, segs)) {
+				continue
+			}
+			if err := s.accountBefore(ctx, tx, Segment{CameraID: u.camera, Start: fromMicros(u.start + shift)}); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
+}
+
+// isFirst says whether nothing else is known of its camera from before in its boot.
+func (u undated) isFirst(rows []undated) bool {
+	return !slices.ContainsFunc(rows, func(o undated) bool { return o.camera == u.camera && o.boot == u.boot && o.start < u.start })
 }
 
 // dateSegment moves one segment. The file comes before the row: what a crash in
