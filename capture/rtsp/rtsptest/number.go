@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/pion/rtp"
 )
 
@@ -93,12 +95,17 @@ var numberMark = []byte("\x06\x05\x18picture's number")
 
 const numberDigits = 8 // hexadecimal
 
-// numberPacket carries a picture's number in front of its other packets.
-func numberPacket(first *rtp.Packet, number int) *rtp.Packet {
-	p := &rtp.Packet{Header: first.Header}
+// numbered puts a picture's number among its packets: in front of the picture, and
+// behind parameter sets, with which a stream begins.
+func numbered(packets []*rtp.Packet, key bool, number int) []*rtp.Packet {
+	p := &rtp.Packet{Header: packets[0].Header}
 	p.Marker = false
 	p.Payload = fmt.Appendf(bytes.Clone(numberMark), "%0*x\x80", numberDigits, number)
-	return p
+	at := 0
+	if key && h264.NALUType(packets[0].Payload[0]&0x1f) == h264.NALUTypeSTAPA && len(packets) > 1 {
+		at = 1
+	}
+	return slices.Insert(slices.Clone(packets), at, p)
 }
 
 // Numbers finds the numbers of the pictures in a file's bytes, in their order
