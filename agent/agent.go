@@ -136,14 +136,24 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	}
 	a.uploaders = append(a.uploaders, uploader.New(o))
 	a.keepers = append(a.keepers, &uploader.Housekeeper{
-		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: a.ownKey(d.Key), Log: a.log, Now: a.now,
+		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owner: a.ownKeys(d.Key), Log: a.log, Now: a.now,
 	})
 }
 
-// ownKey tells the keys of this agent from those of others, whichever cameras it has
-// when it is asked.
-func (a *agent) ownKey(template string) func(key string) bool {
-	return func(key string) bool { return config.KeyOwner(template, a.cfg.Agent.ClientName, a.fleet.known())(key) }
+// ownKeys tells the keys of this agent from those of others, by the cameras that it
+// has when it is asked, whoever has assigned them, and those that its ledger knows.
+func (a *agent) ownKeys(template string) func(ctx context.Context) (func(key string) bool, error) {
+	return func(ctx context.Context) (func(key string) bool, error) {
+		recorded, err := a.spool.Cameras(ctx)
+		if err != nil {
+			return nil, err
+		}
+		cameras := a.fleet.known()
+		for id, name := range recorded {
+			cameras = append(cameras, config.Camera{ID: id, Name: name})
+		}
+		return config.KeyOwner(template, a.cfg.Agent.ClientName, cameras), nil
+	}
 }
 
 func storeOptions(d config.Destination) s3.Options {
