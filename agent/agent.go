@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -27,7 +28,7 @@ const uploadGrace = 10 * time.Second
 // configuration of the start: what can change since then is with whom it concerns.
 type agent struct {
 	cfg     *config.Config
-	text    []byte // of its file
+	hangup  <-chan os.Signal
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
@@ -47,13 +48,15 @@ type agent struct {
 
 // runAgent runs the agent from start to drain.
 func runAgent(ctx context.Context, cfg *config.Config) error {
+	hangup, stop := catchHangup() // a start can take minutes
+	defer stop()
 	log, level, closer := newLog(cfg.Log)
 	defer closer.Close()
 	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	err := startAndRun(ctx, cfg, log, level)
+	err := startAndRun(ctx, cfg, hangup, log, level)
 	if err != nil {
 		log.Error().Err(err).Msg("agent failed")
 		return err
@@ -64,8 +67,8 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
-func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, level *logLevel) (err error) {
-	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: time.Now, started: time.Now()}
+func startAndRun(ctx context.Context, cfg *config.Config, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel) (err error) {
+	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: time.Now, started: time.Now()}
 	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
 		return err
 	}
@@ -201,7 +204,7 @@ func (a *agent) run(ctx context.Context) error {
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
-	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.text, a.log, a.apply) })
+	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
 	}
