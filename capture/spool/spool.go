@@ -7,6 +7,7 @@
 //	lock                                   held by the one agent that runs on it
 //	spool.id                               binds the directory to its ledger
 //	ledger.db                              SQLite
+//	reserve                                holds room for the ledger
 //	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished; an id of
 //	                                       version 5: another recorder's, see ForeignID
 package spool
@@ -76,12 +77,13 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Free = freeBytes
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
-	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
+	if err = s.openWithReserve(ctx); err == nil {
 		err = s.bind(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.holdReserve()
 	return s, nil
 }
 
