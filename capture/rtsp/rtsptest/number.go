@@ -19,7 +19,7 @@ import (
 // Tally is what has been sent under a path.
 type Tally struct {
 	Pictures int           // and so the number of the last one; they count from 1
-	First    int           // the number of the first key frame since a reader began to play; 0: none yet
+	First    int           // the number of the first key frame since a reader first began to play; 0: none yet
 	Plays    int           // how often one did
 	Lost     int           // packets that a reader was too slow for
 	Late     time.Duration // by which a picture was sent after its time, at most
@@ -68,7 +68,6 @@ func (t *tally) played() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.what.Plays++
-	t.what.First = 0
 }
 
 func (t *tally) lost() {
