@@ -70,6 +70,9 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 func startAndRun(ctx context.Context, cfg *config.Config, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel) (err error) {
 	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: time.Now, started: time.Now()}
 	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, a.spool.Close()) }()

@@ -115,3 +115,14 @@ func TestReloadWhileStarting(t *testing.T) {
 		})
 	}
 }
+
+// An agent that is told to stop while it still starts ends well.
+func TestStopWhileStarting(t *testing.T) {
+	l := newLone(t, t.TempDir())
+	release := holdLedger(t, l.data)
+	defer release()
+	l.start()
+	l.said.await(t, "agent starts")
+	time.Sleep(200 * time.Millisecond) // it waits for the ledger meanwhile
+	l.stop()
+}
