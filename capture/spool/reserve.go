@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 )
 
-// reserveSize is what is held of the disk for the ledger. It takes some thousand
-// steps of segments without growing by as much.
-const reserveSize = 4 << 20
+// reserveSize is what is held of the disk for the ledger. SQLite lets its -wal grow
+// to 4 MB before it writes over it.
+const reserveSize = 8 << 20
 
 // reserve is the file that holds it. A ledger that was closed has to make its -wal
 // and -shm anew: on a disk that others have filled to the last byte it could not be
