@@ -15,6 +15,7 @@ type segmentJSON struct {
 	CameraID   string   `json:"camera_id"`
 	CameraName string   `json:"camera_name"`
 	ClientName string   `json:"client_name"`
+	ScheduleID *string  `json:"schedule_id"`
 	State      string   `json:"state"`
 	Start      *string  `json:"start"`
 	End        *string  `json:"end"`
@@ -87,7 +88,7 @@ func knownTime(t time.Time) *string {
 func jsonOf(s sighting) segmentJSON {
 	seg := s.Segment
 	out := segmentJSON{
-		ID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, State: string(seg.State),
+		ID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, ScheduleID: known(seg.ScheduleID), State: string(seg.State),
 		Start: knownTime(seg.Start), End: knownTime(seg.End), Dated: string(seg.Dated), Seconds: known(seg.Duration.Seconds()), Size: known(seg.Size), Checksum: known(seg.Checksum),
 		VideoCodec: known(seg.VideoCodec), AudioCodec: known(seg.AudioCodec), Width: known(seg.Width), Height: known(seg.Height),
 		FrameRate: known(seg.FrameRate), Frames: known(seg.Frames),

@@ -111,6 +111,9 @@ func (d *desk) close() {
 func (d *desk) begun(n int, camera, name string) spool.Segment {
 	d.t.Helper()
 	seg := spool.Segment{ID: segment(n), CameraID: camera, CameraName: name, ClientName: "host", Start: begin.Add(time.Duration(n) * time.Minute)}
+	if n == 2 {
+		seg.ScheduleID = "9d4c0a2b-3c4d-4e6f-8f14-e45fceea467f"
+	}
 	var err error
 	seg.Path, err = spool.PathFor(camera, seg.ID, seg.Start)
 	d.ok(err)

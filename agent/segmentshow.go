@@ -85,6 +85,7 @@ func (s sighting) describeFootage(f *facts) {
 	f.heading("Segment " + seg.ID)
 	f.add("camera", cameraNames{seg.CameraName: {seg.CameraID, ""}}.of(seg)) // with its id
 	f.add("client", seg.ClientName)
+	f.add("schedule", seg.ScheduleID)
 	f.add("state", string(seg.State))
 	f.add("given up", seg.GivenUp)
 	f.add("start", localTime(seg.Start))

@@ -8,6 +8,7 @@
 //	                                       its time is when that was last alive
 //	spool.id                               binds the directory to its ledger
 //	ledger.db                              SQLite
+//	reserve                                holds room for the ledger
 //	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished; an id of
 //	                                       version 5: another recorder's, see ForeignID
 package spool
@@ -84,7 +85,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, growing: map[string]int64{}}
-	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
+	if err = s.openWithReserve(ctx); err == nil {
 		err = s.bind(ctx)
 	}
 	if err == nil {
@@ -93,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.holdReserve()
 	return s, nil
 }
 
