@@ -285,6 +285,25 @@ func TestCutOffBeforeTheFirstPart(t *testing.T) {
 	}
 }
 
+// A power cut can leave a file's length without its content, or a hole in the
+// beginning of it.
+func TestTornFront(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, hole := range []int64{0, 512} {
+		rec := begin(t, s, "gate", epoch.Add(time.Duration(hole)*time.Second))
+		rec.parts(t, 1)
+		_, err := rec.file.WriteAt(make([]byte, 512), hole)
+		must(t, errors.Join(err, rec.file.Close()))
+	}
+	s, r := reopen(t, s)
+	if r != (Recovery{Empty: 2}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	if files, err := os.ReadDir(filepath.Join(s.Dir(), "segments", "gate")); err != nil || len(files) > 0 {
+		t.Errorf("left: %v, %v", files, err)
+	}
+}
+
 func TestFileThatComesBack(t *testing.T) {
 	s := open(t, t.TempDir())
 	rec := finished(t, s, "gate", epoch, 2)

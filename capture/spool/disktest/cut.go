@@ -34,9 +34,10 @@ const (
 // Cut is what a power cut leaves on the disk; the disk itself is not changed.
 func (d *Disk) Cut(model Model, keep Keep, sector int64, rng *rand.Rand) Image {
 	c := cut{disk: d, model: model, keep: keep, sector: sector, rng: rng, names: map[uint64]map[string]uint64{}}
+	c.likely = []float64{0.1, 0.5, 0.95}[rng.IntN(3)]
 	switch keep {
 	case Some:
-		c.until = d.flushed + rng.IntN(d.at-d.flushed+1)
+		c.until = d.flushed + c.some(d.at-d.flushed)
 	case None:
 		c.until = d.flushed
 	case All:
@@ -54,8 +55,17 @@ type cut struct {
 	keep   Keep
 	sector int64
 	rng    *rand.Rand
+	likely float64 // is it that one thing which was not synced survives: nearly all of them is the worst
 	until  int // to where a journal was written
 	names  map[uint64]map[string]uint64
+}
+
+// some is how many of n changes that follow each other survive.
+func (c *cut) some(n int) int {
+	if c.rng.Float64() < c.likely {
+		return n
+	}
+	return c.rng.IntN(n + 1)
 }
 
 func (c *cut) dir(number uint64) map[string]uint64 {
@@ -76,7 +86,7 @@ func (c *cut) link() {
 		from, to := place{e.Dir, e.Name}, place{e.ToDir, e.ToName}
 		survives := e.at <= c.until
 		if c.model == Posix {
-			survives = c.keep == All || c.keep == Some && c.rng.IntN(2) == 0
+			survives = c.keep == All || c.keep == Some && c.rng.Float64() < c.likely
 		}
 		if !survives || lost[from] || lost[to] {
 			lost[from] = true
@@ -113,7 +123,7 @@ func (c *cut) content(n *node) []byte {
 	case c.keep == All:
 		sized = len(n.pending)
 	case c.keep == Some:
-		sized = c.rng.IntN(len(n.pending) + 1)
+		sized = c.some(len(n.pending))
 	}
 	size := int64(len(n.synced))
 	for _, e := range n.pending[:sized] {
@@ -162,10 +172,10 @@ func (c *cut) fill(sector []byte, at int64, n *node, sized int) {
 	case c.model == Journal && end > int64(len(n.synced)):
 		seen = max(first, sized)
 		if last > seen {
-			seen += c.rng.IntN(last - seen + 1)
+			seen += c.some(last - seen)
 		}
 	case c.keep == Some:
-		seen += c.rng.IntN(last - first + 1)
+		seen += c.some(last - first)
 	}
 	for _, e := range n.pending[:seen] {
 		switch {
