@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"recording-agent/capture/media"
+	"recording-agent/capture/outage"
 	"recording-agent/capture/mp4"
 )
 
@@ -39,6 +40,8 @@ type Status struct {
 	Dropped       int64 // pictures that the disk was too slow for
 	LastError     string
 	LastErrorAt   time.Time
+	Trouble       outage.Trouble // with the camera
+	Disk          outage.Trouble // with what it sends, on the disk
 }
 
 // meterWindow is how long bit and frame rate are averaged.

@@ -23,6 +23,7 @@ type Options struct {
 	AllowedHosts []string // besides local names
 	Token        string   // that requests have to show which change something; empty: none
 	Snapshot     func(ctx context.Context) (Snapshot, error)
+	Problems     func() []Problem                                             // what is wrong at present
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
 	Log          zerolog.Logger
@@ -185,7 +186,7 @@ func fail(w http.ResponseWriter, code int, detail any) {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"status": "healthy", "timestamp": moment(s.opts.Now())})
+	reply(w, http.StatusOK, answerHealth(s.opts.Problems(), s.opts.Now()))
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -81,7 +81,7 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
 	if err != nil {
 		return err
 	}
-	if err := remove(name); err != nil {
+	if err := s.remove(name); err != nil {
 		return fmt.Errorf("give up segment %s: %w", l.ID, err)
 	}
 	l.GivenUp = reason
@@ -112,8 +112,11 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 }
 
 // remove deletes a file so that a power cut does not bring it back. One that is
-// gone already is no error.
-func remove(name string) error {
+// gone already is no error, unless all are.
+func (s *Spool) remove(name string) error {
+	if err := s.Present(); err != nil {
+		return err
+	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

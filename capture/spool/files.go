@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -79,6 +80,11 @@ func (s *Spool) Open(seg Segment) (*os.File, error) {
 		return nil, err
 	}
 	f, err := openFile(name, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		if away := s.Present(); away != nil { // then that says nothing of the segment
+			return nil, fmt.Errorf("open segment %s: %w", seg.ID, away)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", seg.ID, err)
 	}

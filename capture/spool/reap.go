@@ -65,7 +65,7 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := remove(name); err != nil {
+	if err := s.remove(name); err != nil {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
 	defer s.changed()

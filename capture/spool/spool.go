@@ -46,6 +46,8 @@ type Options struct {
 type Spool struct {
 	opts   Options
 	lock   *flock.Flock
+	locked os.FileInfo // the lock's file
+	id     string      // in spool.id
 	ledger *ledger
 	rename func(from, to string) error // os.Rename
 
@@ -76,6 +78,9 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
+	if s.locked, err = os.Stat(lock.Path()); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
+	}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
 		err = s.bind(ctx)
 	}
@@ -104,6 +109,7 @@ func (s *Spool) bind(ctx context.Context) error {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
 	known, err := s.ledger.identity(ctx, string(here))
+	s.id = known
 	switch {
 	case err != nil:
 		return err
