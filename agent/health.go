@@ -50,6 +50,7 @@ func (a *agent) problems() (out []status.Problem) {
 
 const (
 	lookAtDisk  = 5 * time.Second
+	lookAgain   = 3 // looks of which one writes to the ledger, as long as that works
 	checkWithin = 10 * time.Second
 )
 
@@ -58,13 +59,14 @@ const (
 func (a *agent) watchDisk(ctx context.Context, renew func(cause error)) error {
 	tick := time.NewTicker(lookAtDisk)
 	defer tick.Stop()
-	for {
+	for turn := 0; ; turn++ {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
 		}
-		err := a.checkDisk(ctx)
+		failing := !a.disk.Trouble().Since.IsZero()
+		err := a.checkDisk(ctx, failing || turn%lookAgain == 0)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -79,8 +81,8 @@ func (a *agent) watchDisk(ctx context.Context, renew func(cause error)) error {
 	}
 }
 
-func (a *agent) checkDisk(ctx context.Context) error {
-	if err := a.spool.Present(); err != nil {
+func (a *agent) checkDisk(ctx context.Context, ledger bool) error {
+	if err := a.spool.Present(); err != nil || !ledger {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)

@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -44,6 +45,8 @@ type disk struct {
 	written *segment      // the one that is being appended to
 	late    []*segment    // could not be finished yet
 	lateAt  time.Time
+	unnoted []gap // could not be noted yet, in their order
+	ledger  *outage.Outage
 }
 
 // openFile is a segment's file while it is recorded.
@@ -53,6 +56,9 @@ type openFile struct {
 	begun  bool // its row is in the ledger
 	synced time.Time
 	failed atomic.Bool // the recorder is to begin another segment
+	// doubtful: a sync failed. The kernel may have forgotten what it could not write, and
+	// call the next one a success: the recorder is to begin another segment as well.
+	doubtful atomic.Bool
 }
 
 const finishLateEvery = 30 * time.Second
@@ -79,25 +85,46 @@ func (d *disk) do(ctx context.Context, j job) {
 	}
 }
 
+// note notes a gap, behind those that could not be noted before.
 func (d *disk) note(ctx context.Context, g gap) {
-	var err error
-	switch {
-	case g.to.IsZero():
-		err = d.spool.GapOpened(ctx, d.camera, g.from, g.cause, g.detail)
-	case g.from.IsZero():
-		err = d.spool.GapClosed(ctx, d.camera, g.to)
-	default:
-		err = d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
-	}
 	if g.cause == spool.ClockStep {
 		d.log.Warn().Time("from", g.from).Time("to", g.to).Msg("the host's clock was set while recording: a new segment begins")
-	}
-	if err != nil {
-		d.log.Error().Err(err).Str("cause", string(g.cause)).Time("from", g.from).Msg("a gap could not be noted")
 	}
 	if g.cause == spool.DiskSlow {
 		d.outage.Failed(g.detail, "use a faster disk, fewer cameras or a lower bit rate; look for what else uses the disk")
 	}
+	if n := len(d.unnoted); n > 0 && g.to.IsZero() && d.unnoted[n-1].to.IsZero() && d.unnoted[n-1].cause != spool.Connecting {
+		return // one is open, and its cause stands
+	}
+	if len(d.unnoted) >= maxUnnoted {
+		d.log.Error().Str("cause", string(g.cause)).Time("from", g.from).Time("to", g.to).Msg("a gap is forgotten: the ledger takes none, and too many wait for it")
+		return
+	}
+	d.unnoted = append(d.unnoted, g)
+	d.noteAll(ctx)
+}
+
+// maxUnnoted bounds the gaps that wait for the ledger.
+const maxUnnoted = 10_000
+
+func (d *disk) noteAll(ctx context.Context) {
+	for ; len(d.unnoted) > 0; d.unnoted = d.unnoted[1:] {
+		if err := d.tryNote(ctx, d.unnoted[0]); err != nil {
+			d.ledger.Failed(err.Error(), "look at the disk that agent.data_dir is on; they are noted when the ledger can be written again")
+			return
+		}
+		d.ledger.Recovered()
+	}
+}
+
+func (d *disk) tryNote(ctx context.Context, g gap) error {
+	switch {
+	case g.to.IsZero():
+		return d.spool.GapOpened(ctx, d.camera, g.from, g.cause, g.detail)
+	case g.from.IsZero():
+		return d.spool.GapClosed(ctx, d.camera, g.to)
+	}
+	return d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
 }
 
 // append writes a part, creating the file with the first one.
@@ -147,14 +174,13 @@ func (d *disk) create(seg *segment) error {
 // adopted at the next start.
 func (d *disk) begun(ctx context.Context, seg *segment) {
 	d.syncNow(seg)
-	if err := d.spool.Begun(ctx, seg.Segment); err != nil {
+	err := d.spool.Begun(ctx, seg.Segment)
+	d.note(ctx, gap{to: seg.Start})
+	if err != nil {
 		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
 		return
 	}
 	seg.open.begun = true
-	if err := d.spool.GapClosed(ctx, seg.CameraID, seg.Start); err != nil {
-		d.log.Error().Err(err).Msg("the end of a gap could not be noted")
-	}
 	d.outage.Recovered()
 	d.live()
 	d.log.Info().Str("segment", seg.ID).Time("start", seg.Start).Str("codec", seg.VideoCodec).
@@ -164,7 +190,8 @@ func (d *disk) begun(ctx context.Context, seg *segment) {
 func (d *disk) syncNow(seg *segment) {
 	seg.open.synced = d.now()
 	if err := seg.open.writer.Sync(); err != nil {
-		d.outage.Failed(err.Error(), "look at the disk: it does not take what is written")
+		seg.open.doubtful.Store(true)
+		d.outage.Failed(withoutPath(err), "look at the disk: it does not take what is written")
 		return
 	}
 	if seg.open.begun {
@@ -230,12 +257,14 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	return nil
 }
 
-// finishLate tries the segments again that could not be finished.
+// finishLate tries the segments again that could not be finished, and the gaps that
+// could not be noted.
 func (d *disk) finishLate(ctx context.Context) {
-	if len(d.late) == 0 || d.now().Sub(d.lateAt) < finishLateEvery {
+	if len(d.late) == 0 && len(d.unnoted) == 0 || d.now().Sub(d.lateAt) < finishLateEvery {
 		return
 	}
 	d.lateAt = d.now()
+	d.noteAll(ctx)
 	var still []*segment
 	for _, seg := range d.late {
 		if err := d.tryFinish(ctx, seg); err != nil {
@@ -247,11 +276,22 @@ func (d *disk) finishLate(ctx context.Context) {
 
 // lost accounts for footage that could not be written.
 func (d *disk) lost(ctx context.Context, from time.Time, err error) {
-	d.meter.failed(err.Error())
-	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
+	why := withoutPath(err)
+	d.meter.failed(why)
+	d.outage.Failed(why, "make room on the disk, or mend it; recording goes on with the next key frame that fits")
 	cause := spool.DiskFailed
 	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
 		cause = spool.DiskFull
 	}
-	d.note(ctx, gap{from: from, cause: cause, detail: err.Error()})
+	d.note(ctx, gap{from: from, cause: cause, detail: why})
+}
+
+// withoutPath is what an operation on a file failed of: with the file's name each
+// would be another trouble, and said anew.
+func withoutPath(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return file.Op + ": " + file.Err.Error()
+	}
+	return err.Error()
 }

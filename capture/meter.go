@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"recording-agent/capture/media"
-	"recording-agent/capture/outage"
 	"recording-agent/capture/mp4"
+	"recording-agent/capture/outage"
 )
 
 // State is what a camera is doing.

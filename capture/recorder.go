@@ -84,7 +84,7 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 	}
 	r.disk = &disk{
 		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
-		outage: outage.New(log, "cannot write footage", o.Now), hints: make(chan struct{}, 1), live: live,
+		outage: outage.New(log, "cannot write footage", o.Now), ledger: outage.New(log, "gaps cannot be noted", o.Now), hints: make(chan struct{}, 1), live: live,
 	}
 	return r
 }
@@ -197,7 +197,7 @@ func (r *Recorder) note(g gap) {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() || c.open.doubtful.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 

@@ -56,7 +56,7 @@ type cut struct {
 	sector int64
 	rng    *rand.Rand
 	likely float64 // is it that one thing which was not synced survives: nearly all of them is the worst
-	until  int // to where a journal was written
+	until  int     // to where a journal was written
 	names  map[uint64]map[string]uint64
 }
 
