@@ -121,7 +121,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, le
 }
 
 func (a *agent) spoolOptions() spool.Options {
-	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, Log: a.log, Now: a.now}
+	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, CameraName: a.cameraName, Log: a.log, Now: a.now}
 	for _, d := range a.cfg.Destinations() {
 		o.Destinations = append(o.Destinations, spool.Destination{Name: d.Name, Bucket: d.Bucket, Optional: !d.Required, Key: func(s spool.Segment) string {
 			return config.RenderKey(d.Key, config.KeyValues{
@@ -130,6 +130,16 @@ func (a *agent) spoolOptions() spool.Options {
 		}})
 	}
 	return o
+}
+
+// cameraName is what the configuration calls a camera, or central.
+func (a *agent) cameraName(id string) string {
+	for _, c := range a.cfg.Cameras {
+		if c.ID == id {
+			return c.Name
+		}
+	}
+	return central.KeptName(filepath.Join(a.cfg.Agent.DataDir, assignedFile), id)
 }
 
 // build makes the parts; none of them runs yet.

@@ -160,6 +160,7 @@ func (d *disk) create(seg *segment) error {
 	}
 	info := mp4.Info{
 		SegmentID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, Start: seg.Start,
+		ScheduleID: seg.ScheduleID,
 	}
 	w, err := mp4.NewWriter(f, info, seg.tracks, seg.reserve)
 	if err != nil {

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -225,9 +226,10 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	if !ok {
 		return errors.New("its name is not that of a segment")
 	}
-	seg := Segment{ID: segmentID, CameraID: cameraID, CameraName: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
+	seg := Segment{ID: segmentID, CameraID: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
 	result, err := readFile(name, segmentID)
 	if errors.Is(err, mp4.ErrEmpty) {
+		seg.CameraName = s.nameOf(cameraID)
 		if err := s.Begun(ctx, seg); err != nil {
 			return err
 		}
@@ -236,7 +238,9 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	if err != nil {
 		return err
 	}
-	seg.take(result)
+	if seg.take(result); seg.CameraName == "" {
+		seg.CameraName = s.nameOf(cameraID)
+	}
 	if foreign(seg.ID) && ForeignID(seg.CameraID, seg.Size, seg.Checksum) != seg.ID {
 		s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", rel).
 			Msg("the disk returns other bytes than were taken over from another recorder: the segment is adopted as it is now; look at the disk")
@@ -248,6 +252,14 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", seg.Duration).
 		Int64("torn_bytes", result.Cut).Msg("file without a row adopted")
 	return nil
+}
+
+func (s *Spool) nameOf(cameraID string) string {
+	name := ""
+	if s.opts.CameraName != nil {
+		name = s.opts.CameraName(cameraID)
+	}
+	return cmp.Or(name, cameraID)
 }
 
 // revive takes up a segment whose file was missing and is there again: a disk that
@@ -280,6 +292,7 @@ func (seg *Segment) take(r mp4.Result) {
 	if r.ClientName != "" {
 		seg.ClientName = r.ClientName
 	}
+	seg.ScheduleID = r.ScheduleID
 	if !r.Start.IsZero() && r.Start.Sub(seg.Start).Abs() < time.Second {
 		seg.Start = r.Start
 	}

@@ -34,9 +34,10 @@ type Destination struct {
 
 // Options configure a Spool.
 type Options struct {
-	Dir          string        // created if it does not exist
-	ClientName   string        // for files that are adopted without one
-	Destinations []Destination // the first is the primary: the object there is the one that central is told of
+	Dir          string                 // created if it does not exist
+	ClientName   string                 // for files that are adopted without one
+	CameraName   func(id string) string // the same; nil, or empty where it is not known: the id
+	Destinations []Destination          // the first is the primary: the object there is the one that central is told of
 	Log          zerolog.Logger
 	Now          func() time.Time
 	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked

@@ -21,7 +21,7 @@ var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func testOptions(t testing.TB, dir string) Options {
 	return Options{
-		Dir: dir, ClientName: "warehouse-7", Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
+		Dir: dir, ClientName: "warehouse-7", CameraName: func(id string) string { return "Gate " + id }, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
 		Destinations: []Destination{{Name: "primary", Bucket: "footage", Key: func(s Segment) string {
 			return "recordings/" + s.CameraID + "/" + s.ID + ".mp4"
 		}}},
@@ -70,11 +70,11 @@ func begin(t testing.TB, s *Spool, camera string, start time.Time) *recording {
 	id := uuid.NewString()
 	path, err := PathFor(camera, id, start)
 	must(t, err)
-	rec := &recording{Segment: Segment{ID: id, CameraID: camera, CameraName: "Gate " + camera, ClientName: "warehouse-7", Path: path, Start: start}}
+	rec := &recording{Segment: Segment{ID: id, CameraID: camera, CameraName: "Gate " + camera, ClientName: "warehouse-7", ScheduleID: "weekdays", Path: path, Start: start}}
 	rec.file, err = s.Create(rec.Segment)
 	must(t, err)
 	t.Cleanup(func() { rec.file.Close() })
-	rec.writer, err = mp4.NewWriter(rec.file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: rec.CameraName, ClientName: rec.ClientName, Start: start}, tracks(), 4000)
+	rec.writer, err = mp4.NewWriter(rec.file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: rec.CameraName, ClientName: rec.ClientName, ScheduleID: rec.ScheduleID, Start: start}, tracks(), 4000)
 	must(t, err)
 	return rec
 }
@@ -190,32 +190,6 @@ func TestFileWithoutRowIsAdopted(t *testing.T) {
 	}
 	if d, err := s.Deliveries(t.Context(), rec.ID); err != nil || len(d) != 1 || d[0].Key != "recordings/gate/"+rec.ID+".mp4" {
 		t.Errorf("its deliveries: %+v, %v", d, err)
-	}
-}
-
-func TestLostLedger(t *testing.T) {
-	for name, lose := range map[string]func(t *testing.T, dir string){
-		"removed": func(t *testing.T, dir string) {
-			for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm"} {
-				if err := os.Remove(filepath.Join(dir, f)); err != nil && !os.IsNotExist(err) {
-					t.Fatal(err)
-				}
-			}
-		},
-		"overwritten": func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "ledger.db"), []byte(strings.Repeat("garbage ", 1000)), 0o600))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := open(t, t.TempDir())
-			rec := finished(t, s, "gate", epoch, 2)
-			must(t, s.Close())
-			lose(t, s.Dir())
-			s, r := reopen(t, s)
-			if r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
-				t.Errorf("recovery %+v", r)
-			}
-		})
 	}
 }
 
