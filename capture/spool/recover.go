@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -183,8 +184,12 @@ func recoverFile(name string) (mp4.Result, error) {
 // adoptFiles makes rows for the files that have none: the ledger was lost, or a
 // crash came between the first part and its row.
 func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
+	present, err := s.present(ctx)
+	if err != nil {
+		return err
+	}
 	root := filepath.Join(s.opts.Dir, segmentsDir)
-	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -202,6 +207,9 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 		if err != nil {
 			return err
 		}
+		if present[filepath.ToSlash(rel)] {
+			return nil
+		}
 		if err := s.adoptFile(ctx, name, filepath.ToSlash(rel), r); err != nil {
 			r.Failed++
 			s.opts.Log.Error().Err(err).Str("file", filepath.ToSlash(rel)).Msg("file without a row could not be adopted; it is left as it is")
@@ -212,6 +220,24 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 		return fmt.Errorf("look for files without a row: %w", err)
 	}
 	return nil
+}
+
+// present is where files lie that have a row which knows of them.
+func (s *Spool) present(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT path FROM segments WHERE state IN ('recording','finished')`)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: list files: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var path string
+		if err := rows.Scan(&path); err != nil {
+			return nil, fmt.Errorf("ledger: list files: %w", err)
+		}
+		out[path] = true
+	}
+	return out, rows.Err()
 }
 
 func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) error {
@@ -311,7 +337,13 @@ func (s *Spool) planPresent(ctx context.Context) error {
 	if len(s.opts.Destinations) == 0 {
 		return nil
 	}
-	segs, err := s.Segments(ctx, Finished)
+	var all []string
+	for _, d := range s.opts.Destinations {
+		all = append(all, d.Name)
+	}
+	names, _ := json.Marshal(all) // of strings: it cannot fail
+	segs, err := s.segments(ctx, `WHERE state = 'finished' AND (SELECT count(*) FROM deliveries
+		WHERE segment_id = segments.id AND destination IN (SELECT value FROM json_each(?))) < ? ORDER BY start_us`, string(names), len(s.opts.Destinations))
 	if err != nil {
 		return err
 	}
