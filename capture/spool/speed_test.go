@@ -94,10 +94,13 @@ func TestStartWithManyRows(t *testing.T) {
 	}
 	asked := time.Since(began)
 	for name, ask := range map[string]func() error{
-		"losses":   func() error { _, err := s.Losses(t.Context()); return err },
-		"backlog":  func() error { _, err := s.Backlog(t.Context(), "primary"); return err },
-		"central":  func() error { _, err := s.UnreportedCount(t.Context()); return err },
-		"due":      func() error { _, err := s.DueDeliveries(t.Context(), Due{Destination: "primary", Now: epoch, Limit: 8}); return err },
+		"losses":  func() error { _, err := s.Losses(t.Context()); return err },
+		"backlog": func() error { _, err := s.Backlog(t.Context(), "primary"); return err },
+		"central": func() error { _, err := s.UnreportedCount(t.Context()); return err },
+		"due": func() error {
+			_, err := s.DueDeliveries(t.Context(), Due{Destination: "primary", Now: epoch, Limit: 8})
+			return err
+		},
 		"safe":     func() error { _, err := s.Safe(t.Context(), true, epoch, 0, 64); return err },
 		"locals":   func() error { _, err := s.Locals(t.Context(), true, time.Time{}, 64); return err },
 		"bytes":    func() error { _, err := s.LocalBytes(t.Context()); return err },
