@@ -29,35 +29,75 @@ import (
 // chooses the points.
 func TestPowerCuts(t *testing.T) {
 	log := watchWorkload(t)
-	cuts := number(t, "POWER_CUTS", 60)
-	seed := number(t, "POWER_CUT_SEED", 1)
-	rng := rand.New(rand.NewPCG(uint64(seed), 0))
-	points := make([]int, cuts)
+	rng := rand.New(rand.NewPCG(uint64(number(t, "POWER_CUT_SEED", 1)), 0))
+	cuts, lost := number(t, "POWER_CUTS", 60), losses{}
+	disk, p := disktest.NewDisk(nil), newPromises()
+	for i, point := range choosePoints(log, cuts, rng) {
+		p.follow(t, disk, log, point)
+		how := chooseCut(rng)
+		p.tryCut(t, disk.Cut(how.model, how.keep, how.sector, rng), &lost, i%40 == 0)
+		if t.Failed() {
+			t.Fatalf("cut %d, behind operation %d (%s), %+v", i, point, describe(log[point-1]), how)
+		}
+	}
+	t.Logf("%d operations, %d power cuts, all mended; the most footage that one has cost was %v", len(log), cuts, lost.most)
+}
+
+// TestPowerCutsWhileRecovering cuts the power once more, while what the first cut has
+// left is being recovered: a tenth as many first cuts, with six second ones each.
+func TestPowerCutsWhileRecovering(t *testing.T) {
+	log := watchWorkload(t)
+	rng := rand.New(rand.NewPCG(uint64(number(t, "POWER_CUT_SEED", 1)), 1))
+	cuts, again, lost := number(t, "POWER_CUTS", 60)/10, 0, losses{}
+	disk, p := disktest.NewDisk(nil), newPromises()
+	for i, point := range choosePoints(log, cuts, rng) {
+		p.follow(t, disk, log, point)
+		how := chooseCut(rng)
+		image := disk.Cut(how.model, how.keep, how.sector, rng)
+		recovering := watch(t, image, "WORKLOAD_RECOVERS=1")
+		for _, second := range choosePoints(recovering, 6, rng) {
+			disk := disktest.NewDisk(image)
+			for _, op := range recovering[:second] {
+				disk.Do(op)
+			}
+			p.tryCut(t, disk.Cut(how.model, chooseCut(rng).keep, how.sector, rng), &lost, false)
+			again++
+			if t.Failed() {
+				t.Fatalf("cut %d, behind operation %d (%s), %+v, and then behind operation %d of %d (%s)",
+					i, point, describe(log[point-1]), how, second, len(recovering), describe(recovering[second-1]))
+			}
+		}
+	}
+	t.Logf("%d power cuts, %d more while recovering, all mended; the most footage that was lost was %v", cuts, again, lost.most)
+}
+
+func choosePoints(log []disktest.Op, n int, rng *rand.Rand) []int {
+	points := make([]int, n)
 	for i := range points {
 		points[i] = choosePoint(log, rng)
 	}
 	slices.Sort(points)
-	disk, p := disktest.NewDisk(nil), newPromises()
-	lost := losses{}
-	for i, point := range points {
-		for ; p.at < point; p.at++ {
-			disk.Do(log[p.at])
-			p.note(t, log[p.at])
-		}
-		how := chooseCut(rng)
-		image := disk.Cut(how.model, how.keep, how.sector, rng)
-		dir := diskFor(t, image)
-		if !p.kept(t, dir, &lost, i%40 == 0) {
-			t.Logf("cut %d, behind operation %d (%s), %+v", i, point, describe(log[point-1]), how)
-		}
-		if t.Failed() && i < len(points)-1 {
-			t.Fatalf("%d of %d points were looked at", i+1, len(points))
-		}
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
+	return points
+}
+
+// follow carries out the operations up to a point, on a disk that has seen those that
+// were followed before.
+func (p *promises) follow(t *testing.T, disk *disktest.Disk, log []disktest.Op, point int) {
+	t.Helper()
+	for ; p.at < point; p.at++ {
+		disk.Do(log[p.at])
+		p.note(t, log[p.at])
 	}
-	t.Logf("%d operations, %d power cuts, all mended; the most footage that one has cost was %v", len(log), cuts, lost.most)
+}
+
+// tryCut starts on what a power cut has left.
+func (p *promises) tryCut(t *testing.T, image disktest.Image, lost *losses, probe bool) {
+	t.Helper()
+	dir := diskFor(t, image)
+	p.kept(t, dir, lost, probe)
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // choosePoint seldom takes a point at which nothing has happened but another picture.
@@ -103,12 +143,18 @@ func memory() string {
 	return "/dev/shm"
 }
 
-// watchWorkload runs the workload, as a process of its own, on a disk that logs.
+// watchWorkload runs the workload on a disk that logs.
 func watchWorkload(t *testing.T) []disktest.Op {
 	t.Helper()
-	disk := mount(t, nil)
+	return watch(t, nil, "WORKLOAD_RECOVERS=")
+}
+
+// watch runs the workload, as a process of its own, on a disk that logs.
+func watch(t *testing.T, image disktest.Image, variable string) []disktest.Op {
+	t.Helper()
+	disk := mount(t, image)
 	program := exec.Command(os.Args[0], "-test.run=^TestPowerCutWorkload$", "-test.count=1")
-	program.Env = append(os.Environ(), "WORKLOAD_DIR="+disk.Dir)
+	program.Env = append(os.Environ(), "WORKLOAD_DIR="+disk.Dir, variable)
 	if out, err := program.CombinedOutput(); err != nil {
 		t.Fatalf("the workload: %v\n%s", err, out)
 	}
@@ -213,35 +259,29 @@ func (p *promises) note(t *testing.T, op disktest.Op) {
 
 type losses struct{ most time.Duration }
 
-// kept starts on a disk and says whether every promise is kept.
-func (p *promises) kept(t *testing.T, dir string, lost *losses, probe bool) (ok bool) {
+// kept starts on a disk, twice, and looks whether every promise is kept.
+func (p *promises) kept(t *testing.T, dir string, lost *losses, probe bool) {
 	t.Helper()
-	complain := func(format string, args ...any) {
-		t.Helper()
-		t.Errorf(format, args...)
-	}
 	s, _ := start(t, dir, p.now)
 	if s == nil {
-		return false
+		return
 	}
-	c := &check{t: t, p: p, s: s, dir: dir, say: complain, rows: map[string]spool.Segment{}, files: map[string]bool{}}
-	before := t.Failed()
+	c := &check{t: t, p: p, s: s, dir: dir, say: t.Errorf, rows: map[string]spool.Segment{}, files: map[string]bool{}}
 	c.all(lost, probe)
 	if err := s.Close(); err != nil {
-		complain("close: %v", err)
+		t.Errorf("close: %v", err)
 	}
 	first := state(t, dir)
 	s, found := start(t, dir, p.now)
 	if s == nil {
-		return false
+		return
 	}
 	if err := s.Close(); err != nil {
-		complain("close: %v", err)
+		t.Errorf("close: %v", err)
 	}
 	if second := state(t, dir); found != (spool.Recovery{}) || !slices.Equal(first, second) {
-		complain("the second start changes something: %+v\n%s", found, difference(first, second))
+		t.Errorf("the second start changes something: %+v\n%s", found, difference(first, second))
 	}
-	return before == t.Failed()
 }
 
 // start opens and recovers; nil if that fails.
