@@ -152,24 +152,13 @@ func watchWorkload(t *testing.T) []disktest.Op {
 // watch runs the workload, as a process of its own, on a disk that logs.
 func watch(t *testing.T, image disktest.Image, variable string) []disktest.Op {
 	t.Helper()
-	disk := mount(t, image)
+	disk := disktest.Mount(t, t.TempDir(), image)
 	program := exec.Command(os.Args[0], "-test.run=^TestPowerCutWorkload$", "-test.count=1")
 	program.Env = append(os.Environ(), "WORKLOAD_DIR="+disk.Dir, variable)
 	if out, err := program.CombinedOutput(); err != nil {
 		t.Fatalf("the workload: %v\n%s", err, out)
 	}
 	return disk.Log()
-}
-
-func mount(t *testing.T, image disktest.Image) *disktest.FS {
-	t.Helper()
-	disk, err := disktest.Mount(t, t.TempDir(), image)
-	if errors.Is(err, disktest.ErrNoFUSE) {
-		rtsptest.Missing(t, "FUSE: "+err.Error())
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return disk
 }
 
 type howCut struct {
