@@ -51,7 +51,7 @@ func (h *host) health() string {
 // untilUnwell waits until /health names all of the words.
 func (h *host) untilUnwell(words ...string) {
 	h.t.Helper()
-	h.until(30*time.Second, func() string {
+	h.until(45*time.Second, func() string {
 		said := h.health()
 		for _, word := range words {
 			if !strings.Contains(said, word) {
@@ -267,10 +267,48 @@ func TestDataDirVanishes(t *testing.T) {
 	h.untilWell()
 	h.silence()
 	h.until(time.Minute, h.backlog)
+	h.untilUnwell("camera "+h.cameras[0], "camera "+h.cameras[1], "delivers nothing")
 	h.stop()
 	s := h.ledger()
 	h.nothingMissing(s)
 	if gaps := h.gapsOf(s); gaps[spool.DiskFailed] < 2 {
 		t.Errorf("gaps by cause: %v", gaps)
 	}
+}
+
+// TestDiskUnmounted: the directory that a disk was mounted on is still there, and
+// belongs to another disk.
+func TestDiskUnmounted(t *testing.T) {
+	h := newHost(t)
+	h.smallDisk(512 << 20)
+	elsewhere := t.TempDir()
+	move := func(from, to string) {
+		if err := syscall.Mount(from, to, "", syscall.MS_MOVE, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.start()
+	h.untilStates(time.Minute, "recording", "recording")
+	h.untilWell()
+	before := h.reconnects()
+	move(h.data(), elsewhere)
+	h.untilUnwell("cannot be written", "the data directory is gone")
+	time.Sleep(3 * time.Second)
+	if left, err := os.ReadDir(h.data()); err != nil || len(left) > 0 {
+		t.Errorf("written to where the disk was mounted: %v, %v", left, err)
+	}
+	move(elsewhere, h.data())
+	h.untilWell()
+	if n := h.reconnects() - before; n > 0 {
+		t.Errorf("the cameras were connected to anew %d times", n)
+	}
+	h.silence()
+	h.until(time.Minute, h.backlog)
+	h.stop()
+	s := h.ledger()
+	h.nothingMissing(s)
+	if gaps := h.gapsOf(s); gaps[spool.DiskFailed] < 2 {
+		t.Errorf("gaps by cause: %v", gaps)
+	}
+	s.Close()
 }

@@ -17,33 +17,45 @@ const (
 	silentFor = 30 * time.Second // a camera that restarts its session is none either
 )
 
+// complaint is a trouble, and how long it may last before it is a problem.
+type complaint struct {
+	what  string
+	of    outage.Trouble
+	grace time.Duration
+}
+
 // problems lists what is wrong at present, what concerns footage first. It needs
 // neither the disk nor the ledger.
-func (a *agent) problems() (out []status.Problem) {
-	now := a.now()
-	add := func(what string, t outage.Trouble, grace time.Duration) {
-		if !t.Since.IsZero() && now.Sub(t.Since) >= grace {
-			out = append(out, status.Problem{What: what, Cause: t.Cause, Since: t.Since, Remedy: t.Remedy})
-		}
-	}
+func (a *agent) problems() []status.Problem {
+	var all []complaint
 	for _, c := range a.fleet.statuses() {
-		add("footage of camera "+c.Name+" ("+c.ID+") cannot be written", c.Disk, 0)
-		if c.State != capture.Waiting {
-			add("camera "+c.Name+" ("+c.ID+") delivers nothing", c.Trouble, silentFor)
+		name := c.Name + " (" + c.ID + ")"
+		all = append(all, complaint{"footage of camera " + name + " cannot be written", c.Disk, 0})
+		if c.State != capture.OffSchedule {
+			all = append(all, complaint{"camera " + name + " delivers nothing", c.Trouble, silentFor})
 		}
 	}
-	add("the data directory cannot be used", a.disk.Trouble(), 0)
 	room := a.retention.Status()
-	add("the disk is nearly full", room.Full, 0)
-	add("local files cannot be deleted", room.Stuck, 0)
+	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0},
+		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
 	for i, d := range a.cfg.Destinations() {
 		if s := a.uploaders[i].Status(); d.Required {
-			add("uploads to "+d.Name+" fail", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor)
+			all = append(all, complaint{"uploads to " + d.Name + " fail", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor})
 		}
 	}
 	if a.reconciler != nil {
 		s := a.reconciler.Status()
-		add("central gets no reports", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor)
+		all = append(all, complaint{"central gets no reports", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor})
+	}
+	return lasting(all, a.now())
+}
+
+// lasting are those that have lasted for too long.
+func lasting(all []complaint, now time.Time) (out []status.Problem) {
+	for _, c := range all {
+		if !c.of.Since.IsZero() && now.Sub(c.of.Since) >= c.grace {
+			out = append(out, status.Problem{What: c.what, Cause: c.of.Cause, Since: c.of.Since, Remedy: c.of.Remedy})
+		}
 	}
 	return out
 }

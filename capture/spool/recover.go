@@ -291,7 +291,14 @@ func (s *Spool) nameOf(cameraID string) string {
 // revive takes up a segment whose file was missing and is there again: a disk that
 // was not mounted, a file that somebody had moved.
 func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recovery) error {
-	if seg.State != Missing {
+	switch seg.State {
+	case Missing:
+	case Empty: // a crash came before it was removed
+		if footage, err := holdsFootage(name); err != nil || footage {
+			return err
+		}
+		return os.Remove(name)
+	default:
 		return nil
 	}
 	result, err := readFile(name, seg.ID)

@@ -278,6 +278,20 @@ func TestTornFront(t *testing.T) {
 	}
 }
 
+// A crash between the row of an empty segment and the end of its file leaves both.
+func TestEmptyFileThatComesBack(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := begin(t, s, "gate", epoch)
+	must(t, rec.file.Close())
+	s, _ = reopen(t, s)
+	name := filepath.Join(s.Dir(), rec.Path)
+	must(t, os.WriteFile(name, nil, 0o640))
+	s, r := reopen(t, s)
+	if _, err := os.Stat(name); !os.IsNotExist(err) || r != (Recovery{}) || state(t, s, rec.ID).State != Empty {
+		t.Errorf("recovery %+v, its file: %v", r, err)
+	}
+}
+
 func TestFileThatComesBack(t *testing.T) {
 	s := open(t, t.TempDir())
 	rec := finished(t, s, "gate", epoch, 2)
