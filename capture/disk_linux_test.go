@@ -1,6 +1,7 @@
 package capture
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -31,7 +32,7 @@ func TestFailedSyncBeginsAnotherSegment(t *testing.T) {
 		b := newBench(t)
 		defer b.close()
 		p := &script{}
-		o := b.options(p.forever)
+		o := b.options(func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) })
 		o.Spool = &elsewhere{b.spool, disk.Dir}
 		o.Segmenting.Duration = time.Hour
 		c := New(o)

@@ -163,8 +163,3 @@ func (b *bench) bytesOnDisk() (n int64) {
 	}
 	return n
 }
-
-// forever is a session that does not end.
-func (p *script) forever(ctx context.Context, r *Recorder) error {
-	return p.play(ctx, r, 1<<30, nil)
-}
