@@ -12,9 +12,9 @@ var (
 	// ErrAway says that the data directory is not there: its disk was removed, or is
 	// not mounted. What is written to its path now would go to another disk.
 	ErrAway = errors.New("the data directory is gone")
-	// ErrReplaced says that it is there again, and not as what was opened: the spool
-	// has to be opened anew.
-	ErrReplaced = errors.New("the data directory is there again")
+	// ErrReplaced says that it is there, and not as what was opened, or is another: the
+	// spool has to be opened anew.
+	ErrReplaced = errors.New("the data directory is another one now")
 	// ErrLedgerDamaged says that SQLite has found the ledger damaged: when the spool is
 	// opened anew, that is set aside.
 	ErrLedgerDamaged = errors.New("the ledger is damaged")
@@ -24,8 +24,8 @@ var (
 // returns nil, else ErrAway or ErrReplaced.
 func (s *Spool) Present() error {
 	id, err := os.ReadFile(filepath.Join(s.opts.Dir, "spool.id"))
-	if err == nil && string(id) != s.id {
-		err = errors.New("another one is in its place")
+	if err == nil && len(id) == 0 {
+		err = errors.New("spool.id is empty")
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrAway, err) // not that a segment's file does not exist
@@ -34,7 +34,7 @@ func (s *Spool) Present() error {
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrAway, err)
 	}
-	if !os.SameFile(now, s.locked) {
+	if string(id) != s.id || !os.SameFile(now, s.locked) {
 		return ErrReplaced
 	}
 	return nil
