@@ -163,11 +163,13 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		err = l.migrate(ctx)
 	}
 	if err == nil {
+		// By its name: to open and close it would take SQLite's locks from this process.
 		l.opened, err = os.Stat(file)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the ledger %s: %w", file, err), db.Close())
 	}
+	os.SameFile(l.opened, l.opened) // on Windows the name is looked up when it is first compared
 	return l, nil
 }
 

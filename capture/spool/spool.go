@@ -79,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
-	if s.locked, err = os.Stat(lock.Path()); err != nil {
+	if s.locked, err = lock.Stat(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
 	}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
