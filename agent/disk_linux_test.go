@@ -162,6 +162,7 @@ func (h *host) copyData() {
 // TestDiskThatFails: whatever the disk answers, the cameras stay connected, what is
 // wrong is said, and recording goes on by itself when it is over.
 func TestDiskThatFails(t *testing.T) {
+	t.Parallel() // it mostly waits
 	h := newHost(t)
 	disk := h.failingDisk()
 	h.start()
@@ -203,6 +204,8 @@ func TestDiskThatFails(t *testing.T) {
 		t.Errorf("the cameras were connected to anew %d times", n)
 	}
 	h.silence()
+	h.stop()
+	h.start() // what could not be removed is settled
 	h.until(time.Minute, h.backlog)
 	h.stop()
 	h.copyData()
@@ -215,6 +218,7 @@ func TestDiskThatFails(t *testing.T) {
 
 // TestDataDirVanishes: a disk is pulled and put back.
 func TestDataDirVanishes(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.toStore.Set(wiretest.Fault{Cut: true})
 	h.start()
@@ -279,6 +283,7 @@ func TestDataDirVanishes(t *testing.T) {
 // TestDiskUnmounted: the directory that a disk was mounted on is still there, and
 // belongs to another disk.
 func TestDiskUnmounted(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.smallDisk(512 << 20)
 	elsewhere := t.TempDir()

@@ -56,6 +56,7 @@ func (h *host) damageLedger() {
 // TestLostLedger: what was uploaded before the ledger was lost is found at the store,
 // by the same names, and not sent again; what was under way is sent.
 func TestLostLedger(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.more = "[retention]\ndelete_after_upload = false\n"
 	h.configure()
@@ -85,7 +86,13 @@ func TestLostLedger(t *testing.T) {
 		return ""
 	})
 	h.silence()
-	h.untilStates(time.Minute, "connecting", "connecting")
+	h.until(time.Minute, func() string {
+		shown := h.shows()
+		if len(shown) != 2 || shown[0].State == "recording" || shown[1].State == "recording" {
+			return fmt.Sprintf("the end of recording, it is %+v", shown)
+		}
+		return ""
+	})
 	h.until(time.Minute, func() string {
 		if n, files := len(h.stored()), len(h.files()); n < files {
 			return fmt.Sprintf("%d objects of %d files", n, files)

@@ -54,6 +54,7 @@ type openFile struct {
 	file   *os.File
 	writer *mp4.Writer
 	begun  bool // its row is in the ledger
+	closed bool // the gap in front of it
 	synced time.Time
 	failed atomic.Bool // the recorder is to begin another segment
 	// doubtful: a sync failed. The kernel may have forgotten what it could not write, and
@@ -107,10 +108,12 @@ func (d *disk) note(ctx context.Context, g gap) {
 // maxUnnoted bounds the gaps that wait for the ledger.
 const maxUnnoted = 10_000
 
+const ledgerRemedy = "look at the disk that agent.data_dir is on; what it is to know is noted when it can be written again"
+
 func (d *disk) noteAll(ctx context.Context) {
 	for ; len(d.unnoted) > 0; d.unnoted = d.unnoted[1:] {
 		if err := d.tryNote(ctx, d.unnoted[0]); err != nil {
-			d.ledger.Failed(err.Error(), "look at the disk that agent.data_dir is on; they are noted when the ledger can be written again")
+			d.ledger.Failed(err.Error(), ledgerRemedy)
 			return
 		}
 		d.ledger.Recovered()
@@ -176,9 +179,12 @@ func (d *disk) create(seg *segment) error {
 func (d *disk) begun(ctx context.Context, seg *segment) {
 	d.syncNow(seg)
 	err := d.spool.Begun(ctx, seg.Segment)
-	d.note(ctx, gap{to: seg.Start})
+	if !seg.open.closed {
+		seg.open.closed = true
+		d.note(ctx, gap{to: seg.Start})
+	}
 	if err != nil {
-		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
+		d.ledger.Failed(err.Error(), ledgerRemedy)
 		return
 	}
 	seg.open.begun = true

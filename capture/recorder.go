@@ -84,7 +84,7 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 	}
 	r.disk = &disk{
 		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
-		outage: outage.New(log, "cannot write footage", o.Now), ledger: outage.New(log, "gaps cannot be noted", o.Now), hints: make(chan struct{}, 1), live: live,
+		outage: outage.New(log, "cannot write footage", o.Now), ledger: outage.New(log, "the ledger cannot be written; footage is recorded all the same", o.Now), hints: make(chan struct{}, 1), live: live,
 	}
 	return r
 }

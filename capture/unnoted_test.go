@@ -81,7 +81,7 @@ func TestGapsWaitForTheLedger(t *testing.T) {
 			if want := p.sent[100].UTC().Truncate(time.Microsecond); !g.End.Equal(want) {
 				t.Errorf("the gap ends at %v, footage began again at %v", g.End, want)
 			}
-			if n := strings.Count(b.log.String(), "gaps cannot be noted"); n < 1 || n > 3 {
+			if n := strings.Count(b.log.String(), "the ledger cannot be written"); n < 1 || n > 5 {
 				t.Errorf("said %d times", n)
 			}
 			if frames(b.segments(spool.Finished)) != p.count {

@@ -67,8 +67,7 @@ func (s *Spool) Create(seg Segment) (*os.File, error) {
 		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)
 	}
 	if err := syncDirs(filepath.Dir(name), filepath.Dir(filepath.Dir(name))); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)
+		return nil, errors.Join(fmt.Errorf("create segment %s: %w", seg.ID, err), f.Close(), os.Remove(name))
 	}
 	return f, nil
 }
