@@ -188,6 +188,7 @@ func (d *disk) begun(ctx context.Context, seg *segment) {
 		return
 	}
 	seg.open.begun = true
+	d.ledger.Recovered()
 	d.outage.Recovered()
 	d.live()
 	d.log.Info().Str("segment", seg.ID).Time("start", seg.Start).Str("codec", seg.VideoCodec).
