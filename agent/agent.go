@@ -17,6 +17,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/agent/status"
 	"recording-agent/capture/inbox"
+	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader"
 	"recording-agent/uploader/s3"
@@ -44,6 +45,7 @@ type agent struct {
 	heartbeat  *central.Heartbeat
 	assigned   *central.Assignments // nil unless central's cameras are recorded
 	retention  *uploader.Retention
+	disk       *outage.Outage // of the data directory and its ledger
 	status     *status.Server
 }
 
@@ -57,13 +59,46 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	err := startAndRun(ctx, cfg, systemClock(), hangup, log, level)
+	start := func() error { return startAndRun(ctx, cfg, systemClock(), hangup, log, level) }
+	err := start()
+	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start() {
+		log.Warn().Err(err).Msg("agent starts anew")
+		if !renewable(err) && !pause(ctx, renewAgain) {
+			break
+		}
+		cfg = loadAgain(cfg, log)
+	}
 	if err != nil {
 		log.Error().Err(err).Msg("agent failed")
 		return err
 	}
 	log.Info().Msg("agent has stopped; what is not uploaded yet waits on the disk")
 	return nil
+}
+
+// renewAgain is the pause between attempts to start anew.
+const renewAgain = 10 * time.Second
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// loadAgain reads the configuration for a new start; one that is not valid changes
+// nothing.
+func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
+	now, err := loadIn(config.System(), cfg.Path)
+	if err != nil {
+		log.Error().Err(err).Msg("the configuration is not valid: the agent goes on with the one that it has")
+		return cfg
+	}
+	return now
 }
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
@@ -90,12 +125,13 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
+	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.build()
 	return a.run(ctx)
 }
 
 func (a *agent) spoolOptions() spool.Options {
-	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, Log: a.log, Now: a.now}
+	o := spool.Options{Dir: a.cfg.Agent.DataDir, ClientName: a.cfg.Agent.ClientName, CameraName: a.cameraName, Log: a.log, Now: a.now}
 	for _, d := range a.cfg.Destinations() {
 		o.Destinations = append(o.Destinations, spool.Destination{Name: d.Name, Bucket: d.Bucket, Optional: !d.Required, Key: func(s spool.Segment) string {
 			return config.RenderKey(d.Key, config.KeyValues{
@@ -104,6 +140,16 @@ func (a *agent) spoolOptions() spool.Options {
 		}})
 	}
 	return o
+}
+
+// cameraName is what the configuration calls a camera, or central.
+func (a *agent) cameraName(id string) string {
+	for _, c := range a.cfg.Cameras {
+		if c.ID == id {
+			return c.Name
+		}
+	}
+	return central.KeptName(filepath.Join(a.cfg.Agent.DataDir, assignedFile), id)
 }
 
 // build makes the parts; none of them runs yet.
@@ -117,7 +163,7 @@ func (a *agent) build() {
 	}
 	a.status = status.New(status.Options{
 		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
-		Snapshot: a.snapshot, Clock: a.clockStatus, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
+		Snapshot: a.snapshot, Problems: a.problems, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
 	})
 }
 
@@ -211,8 +257,11 @@ func (a *agent) buildCentral() {
 }
 
 // run lets the parts run until ctx ends, then stops them in order: the cameras
-// finish their segments first, the rest follows.
-func (a *agent) run(ctx context.Context) error {
+// finish their segments first, the rest follows. The error is renewable when the
+// parts have to be started anew.
+func (a *agent) run(stop context.Context) error {
+	ctx, renew := context.WithCancelCause(stop)
+	defer renew(nil)
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	var rest errgroup.Group
@@ -228,6 +277,7 @@ func (a *agent) run(ctx context.Context) error {
 		rest.Go(func() error { return k.Run(behind) })
 	}
 	rest.Go(func() error { return a.retention.Run(behind) })
+	rest.Go(func() error { return a.watchDisk(ctx, renew) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })
@@ -239,9 +289,15 @@ func (a *agent) run(ctx context.Context) error {
 	cameras.Go(func() { a.fleet.run(ctx) })
 	a.ready()
 	<-ctx.Done()
-	a.stopping()
+	if stop.Err() != nil {
+		a.stopping()
+	}
 	a.log.Info().Msg("agent stops: finishing open segments")
 	cameras.Wait()
 	stopBehind()
-	return rest.Wait()
+	err := rest.Wait()
+	if stop.Err() == nil {
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return err
 }

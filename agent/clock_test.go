@@ -196,8 +196,19 @@ func (h *host) wantHealth(message string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var health struct{ Message string }
-	if err := json.Unmarshal(body, &health); err != nil || !strings.HasPrefix(health.Message, message) || (message == "") != (health.Message == "") {
+	var health struct {
+		Problems []struct{ What, Cause string }
+	}
+	if err := json.Unmarshal(body, &health); err != nil {
+		h.t.Fatal(err)
+	}
+	said := ""
+	for _, p := range health.Problems {
+		if p.What == "nothing is uploaded" {
+			said = p.Cause
+		}
+	}
+	if !strings.HasPrefix(said, message) || (message == "") != (said == "") {
 		h.t.Errorf("/health says %s", body)
 	}
 }

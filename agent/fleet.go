@@ -13,6 +13,7 @@ import (
 
 	"recording-agent/agent/config"
 	"recording-agent/capture"
+	"recording-agent/capture/outage"
 	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
 )
@@ -67,6 +68,7 @@ type berth struct {
 	stop    func()          // it runs, though it may have been told to end, or its end is being noted; nil: nothing does
 	away    spool.Cause     // why nothing runs
 	fault   string          // why it cannot be built from these settings
+	faulty  time.Time       // since when
 }
 
 func newFleet(log zerolog.Logger, now func() time.Time) *fleet {
@@ -226,7 +228,7 @@ func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 	s := b.wanted.settings
 	camera, err := f.build(s, b.plan, b.away)
 	if err != nil {
-		b.fault = err.Error()
+		b.fault, b.faulty = err.Error(), f.now()
 		f.log.Error().Err(err).Str("camera", s.camera.ID).Str("name", s.camera.Name).Msg("camera cannot be recorded; correct its settings")
 		return
 	}
@@ -286,7 +288,10 @@ func (f *fleet) statuses() (out []capture.Status) {
 func (f *fleet) status(w wanted) capture.Status {
 	b := f.berths[berthOf(w.camera.ID)]
 	s := capture.Status{State: capture.Waiting, LastError: b.fault}
-	if b.camera != nil && b.fault == "" {
+	switch {
+	case b.fault != "":
+		s.Trouble = outage.Trouble{Cause: b.fault, Remedy: "correct the camera's settings", Since: b.faulty}
+	case b.camera != nil:
 		s = b.camera.Status()
 	}
 	s.ID, s.Name = w.camera.ID, w.camera.Name

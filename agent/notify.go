@@ -22,9 +22,10 @@ func (a *agent) ready() {
 
 func (a *agent) stopping() { a.tell(daemon.SdNotifyStopping + "\nSTATUS=finishing open segments") }
 
-// watchdog tells systemd that the agent is alive for as long as its state can be
-// collected: that takes the ledger and a lock of every part. When it stays
-// silent systemd restarts the agent.
+// watchdog tells systemd that the agent is alive for as long as its state can be asked
+// for: that takes the ledger and a lock of every part. When it stays silent systemd
+// restarts the agent. A ledger that answers with an error is no reason for that: the
+// cameras would only lose their connections.
 func (a *agent) watchdog(ctx context.Context) error {
 	limit, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || limit == 0 {
@@ -39,8 +40,7 @@ func (a *agent) watchdog(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if _, err := a.snapshot(ctx); err != nil {
-			a.log.Warn().Err(err).Msg("state cannot be collected; systemd's watchdog is not fed")
-			continue
+			a.log.Debug().Err(err).Msg("state cannot be collected")
 		}
 		a.tell(daemon.SdNotifyWatchdog)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 )
 
@@ -19,9 +20,12 @@ type account struct {
 	spool  Spool
 	camera string // its id
 	plan   *Plan
+	ledger *outage.Outage
 	log    zerolog.Logger
 	until  time.Time // before this all is footage, a gap or outside of windows
 	open   *gap      // what is missing from until on, for as long as it lasts
+
+	unnoted []func(ctx context.Context) error // what the ledger has not taken yet, in order
 }
 
 // gap is a stretch without footage, or what else is told to the account.
@@ -61,7 +65,8 @@ func (a *account) missing(ctx context.Context, g gap) {
 	if a.open == nil {
 		a.until = later(a.until, g.from)
 	}
-	a.check(a.spool.GapOpened(ctx, a.camera, a.until, g.cause, g.detail))
+	from := a.until
+	a.tell(ctx, func(ctx context.Context) error { return a.spool.GapOpened(ctx, a.camera, from, g.cause, g.detail) })
 	if a.open == nil || a.open.cause == spool.Connecting {
 		a.open = &g
 	}
@@ -123,14 +128,20 @@ func (a *account) set(ctx context.Context, g gap) {
 	}
 	never := a.plan.Windows(later(g.from, a.until), g.to) // the last picture may have been to last longer
 	for _, w := range never {
-		a.check(a.spool.GapBetween(ctx, a.camera, w.Start, w.End, spool.ClockStep, g.detail))
+		a.tell(ctx, func(ctx context.Context) error {
+			return a.spool.GapBetween(ctx, a.camera, w.Start, w.End, spool.ClockStep, g.detail)
+		})
 	}
 	if w, wanted := a.plan.At(g.to); wanted {
 		if len(never) == 0 {
-			a.check(a.spool.GapBetween(ctx, a.camera, g.to, g.to, spool.ClockStep, g.detail))
+			a.tell(ctx, func(ctx context.Context) error {
+				return a.spool.GapBetween(ctx, a.camera, g.to, g.to, spool.ClockStep, g.detail)
+			})
 		}
 		if was != nil {
-			a.check(a.spool.GapOpened(ctx, a.camera, later(w.Start, g.to), was.cause, was.detail))
+			a.tell(ctx, func(ctx context.Context) error {
+				return a.spool.GapOpened(ctx, a.camera, later(w.Start, g.to), was.cause, was.detail)
+			})
 			a.open = was
 		}
 	}
@@ -142,7 +153,9 @@ func (a *account) set(ctx context.Context, g gap) {
 // there was to be footage.
 func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	since, err := a.spool.AccountedUntil(ctx, a.camera)
-	a.check(err)
+	if err != nil {
+		a.ledger.Failed(err.Error(), ledgerRemedy)
+	}
 	g := gap{from: now, cause: spool.Connecting}
 	if since.IsZero() || away == NotWanted {
 		since, g.detail = now, "for the first time"
@@ -166,19 +179,38 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 
 func (a *account) between(ctx context.Context, from, to time.Time, cause spool.Cause, detail string) {
 	if to.After(from) {
-		a.check(a.spool.GapBetween(ctx, a.camera, from, to, cause, detail))
+		a.tell(ctx, func(ctx context.Context) error { return a.spool.GapBetween(ctx, a.camera, from, to, cause, detail) })
 	}
 }
 
 // closed notes the end of what was missing.
 func (a *account) closed(ctx context.Context, end time.Time) {
-	a.check(a.spool.GapClosed(ctx, a.camera, end))
+	a.tell(ctx, func(ctx context.Context) error { return a.spool.GapClosed(ctx, a.camera, end) })
 	a.open, a.until = nil, later(a.until, end)
 }
 
-func (a *account) check(err error) {
-	if err != nil {
-		a.log.Error().Err(err).Msg("the account of the camera's time has an error: a gap could not be noted")
+// maxUnnoted bounds what waits for the ledger.
+const maxUnnoted = 10_000
+
+const ledgerRemedy = "look at the disk that agent.data_dir is on; what it is to know is noted when it can be written again"
+
+// tell has something noted, behind what could not be noted before.
+func (a *account) tell(ctx context.Context, note func(ctx context.Context) error) {
+	if len(a.unnoted) >= maxUnnoted {
+		a.log.Error().Msg("a gap is forgotten: the ledger takes none, and too many wait for it")
+		return
+	}
+	a.unnoted = append(a.unnoted, note)
+	a.noteAll(ctx)
+}
+
+func (a *account) noteAll(ctx context.Context) {
+	for ; len(a.unnoted) > 0; a.unnoted = a.unnoted[1:] {
+		if err := a.unnoted[0](ctx); err != nil {
+			a.ledger.Failed(err.Error(), ledgerRemedy)
+			return
+		}
+		a.ledger.Recovered()
 	}
 }
 

@@ -56,7 +56,11 @@ func New(o Options) *Camera {
 }
 
 // Status is the camera's present condition.
-func (c *Camera) Status() Status { return c.recorder.meter.snapshot() }
+func (c *Camera) Status() Status {
+	s := c.recorder.meter.snapshot()
+	s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
+	return s
+}
 
 const (
 	firstRetry = time.Second

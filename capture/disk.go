@@ -3,6 +3,7 @@ package capture
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -48,6 +49,7 @@ type disk struct {
 	late    []*segment    // could not be finished yet
 	lateAt  time.Time
 	wrong   bool // the camera's clock, as was said
+	ledger  *outage.Outage
 }
 
 // openFile is a segment's file while it is recorded.
@@ -57,6 +59,9 @@ type openFile struct {
 	begun  bool // its row is in the ledger
 	synced time.Time
 	failed atomic.Bool // the recorder is to begin another segment
+	// doubtful: a sync failed. The kernel may have forgotten what it could not write, and
+	// call the next one a success: the recorder is to begin another segment as well.
+	doubtful atomic.Bool
 }
 
 const finishLateEvery = 30 * time.Second
@@ -83,6 +88,7 @@ func (d *disk) do(ctx context.Context, j job) {
 	}
 }
 
+// note notes a gap, behind those that could not be noted before.
 func (d *disk) note(ctx context.Context, g gap) {
 	d.account.note(ctx, g)
 	if g.kind == lasting && g.cause == spool.DiskSlow {
@@ -126,6 +132,7 @@ func (d *disk) create(seg *segment) error {
 	}
 	info := mp4.Info{
 		SegmentID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, Start: seg.Start,
+		ScheduleID: seg.ScheduleID,
 	}
 	w, err := mp4.NewWriter(f, info, seg.tracks, seg.reserve)
 	if err != nil {
@@ -141,13 +148,15 @@ func (d *disk) create(seg *segment) error {
 func (d *disk) begun(ctx context.Context, seg *segment) {
 	d.syncNow(seg)
 	crashpoint.Here("first part synced")
-	if err := d.spool.Begun(ctx, seg.Segment); err != nil {
-		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
+	err := d.spool.Begun(ctx, seg.Segment)
+	d.account.begun(ctx, seg)
+	if err != nil {
+		d.ledger.Failed(err.Error(), ledgerRemedy)
 		return
 	}
 	seg.open.begun = true
+	d.ledger.Recovered()
 	crashpoint.Here("segment begun")
-	d.account.begun(ctx, seg)
 	d.outage.Recovered()
 	d.live()
 	d.log.Info().Str("segment", seg.ID).Time("start", seg.Start).Str("codec", seg.VideoCodec).
@@ -157,7 +166,8 @@ func (d *disk) begun(ctx context.Context, seg *segment) {
 func (d *disk) syncNow(seg *segment) {
 	seg.open.synced = d.now()
 	if err := seg.open.writer.Sync(); err != nil {
-		d.outage.Failed(err.Error(), "look at the disk: it does not take what is written")
+		seg.open.doubtful.Store(true)
+		d.outage.Failed(withoutPath(err), "look at the disk: it does not take what is written")
 		return
 	}
 	if seg.open.begun {
@@ -230,12 +240,14 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	return nil
 }
 
-// finishLate tries the segments again that could not be finished.
+// finishLate tries the segments again that could not be finished, and the gaps that
+// could not be noted.
 func (d *disk) finishLate(ctx context.Context) {
 	if d.now().Sub(d.lateAt) < finishLateEvery {
 		return
 	}
 	d.lateAt = d.now()
+	d.account.noteAll(ctx)
 	d.late = append(d.late, d.buffers.left()...)
 	d.tryLate(ctx)
 }
@@ -259,11 +271,22 @@ func (d *disk) leave(ctx context.Context) {
 
 // lost accounts for footage that could not be written.
 func (d *disk) lost(ctx context.Context, j job, err error) {
-	d.meter.failed(err.Error())
-	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
+	why := withoutPath(err)
+	d.meter.failed(why)
+	d.outage.Failed(why, "make room on the disk, or mend it; recording goes on with the next key frame that fits")
 	cause := spool.DiskFailed
 	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
 		cause = spool.DiskFull
 	}
-	d.account.lost(ctx, j.segment, j.from, cause, err.Error())
+	d.account.lost(ctx, j.segment, j.from, cause, why)
+}
+
+// withoutPath is what an operation on a file failed of: with the file's name each
+// would be another trouble, and said anew.
+func withoutPath(err error) string {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return file.Op + ": " + file.Err.Error()
+	}
+	return err.Error()
 }

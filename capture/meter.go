@@ -6,6 +6,7 @@ import (
 
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
+	"recording-agent/capture/outage"
 )
 
 // State is what a camera is doing.
@@ -40,6 +41,8 @@ type Status struct {
 	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastError     string
 	LastErrorAt   time.Time
+	Trouble       outage.Trouble // with the camera
+	Disk          outage.Trouble // with what it sends, on the disk
 }
 
 // meterWindow is how long bit and frame rate are averaged.

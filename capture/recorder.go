@@ -91,9 +91,10 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, now: o.Now,
 		step: media.ClockStep, meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
+	ledger := outage.New(log, "the ledger cannot be written; footage is recorded all the same", o.Now)
 	r.disk = &disk{
-		spool: o.Spool, account: account{spool: o.Spool, camera: o.ID, plan: o.Plan, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
-		outage: outage.New(log, "cannot write footage", o.Now), buffers: o.Buffers, hints: make(chan struct{}, 1), live: live,
+		spool: o.Spool, account: account{spool: o.Spool, camera: o.ID, plan: o.Plan, ledger: ledger, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
+		outage: outage.New(log, "cannot write footage", o.Now), ledger: ledger, buffers: o.Buffers, hints: make(chan struct{}, 1), live: live,
 	}
 	return r
 }
@@ -171,7 +172,8 @@ func (r *Recorder) Write(s *media.Sample) error {
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil && !s.Cosmetic || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil && !s.Cosmetic || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) ||
+		c.open.failed.Load() || c.open.doubtful.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 

@@ -69,6 +69,9 @@ func (u *Uploader) fault(err error, attempts int) (s3.Fault, time.Duration) {
 	if errors.As(err, &ledger) {
 		fault = s3.Fault{Cause: "the ledger cannot be written: " + ledger.Error(), Remedy: "make room on the disk of agent.data_dir, or mend it", Scope: s3.ScopeDestination}
 	}
+	if errors.Is(err, spool.ErrAway) || errors.Is(err, spool.ErrReplaced) {
+		fault = s3.Fault{Cause: err.Error(), Remedy: "mount the disk of agent.data_dir", Scope: s3.ScopeDestination}
+	}
 	if u.opts.Section != "" {
 		fault.Remedy = strings.ReplaceAll(fault.Remedy, "s3.", u.opts.Section+".")
 	}

@@ -67,9 +67,11 @@ type waiting struct {
 
 // DiskStatus is the present condition of the disk that the files are on.
 type DiskStatus struct {
-	Free, Total uint64  // bytes; 0: the system does not tell
-	FillRate    float64 // bytes per second by which all programs fill it
-	Trouble     string  // it is nearly full, and why nothing makes room
+	Free, Total uint64         // bytes; 0: the system does not tell
+	FillRate    float64        // bytes per second by which all programs fill it
+	Trouble     string         // it is nearly full, and why nothing makes room
+	Full        outage.Trouble // the same, with what to do
+	Stuck       outage.Trouble // local files cannot be deleted
 }
 
 const (
@@ -98,7 +100,9 @@ func NewRetention(o RetentionOptions) *Retention {
 func (r *Retention) Status() DiskStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.status
+	s := r.status
+	s.Full, s.Stuck = r.brink.Trouble(), r.held.Trouble()
+	return s
 }
 
 // Run deletes until ctx ends.

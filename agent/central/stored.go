@@ -89,3 +89,23 @@ func contentOf(file string) ([]byte, error) {
 	}
 	return os.ReadFile(file)
 }
+
+// KeptName is what central called a camera when it was last heard of; empty if it was
+// not. It is for files whose row is lost.
+func KeptName(file, cameraID string) string {
+	data, err := contentOf(file)
+	if err != nil {
+		return ""
+	}
+	var s stored
+	if json.Unmarshal(data, &s) != nil {
+		return ""
+	}
+	for _, row := range s.Cameras {
+		var c cameraRow
+		if json.Unmarshal(row, &c) == nil && c.ID == cameraID {
+			return c.Name
+		}
+	}
+	return ""
+}

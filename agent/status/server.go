@@ -23,7 +23,7 @@ type Options struct {
 	AllowedHosts []string // besides local names
 	Token        string   // that requests have to show which change something; empty: none
 	Snapshot     func(ctx context.Context) (Snapshot, error)
-	Clock        func() Clock                                                 // of the host
+	Problems     func() []Problem                                             // what is wrong at present
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
 	Log          zerolog.Logger
@@ -187,11 +187,7 @@ func fail(w http.ResponseWriter, code int, detail any) {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	health := map[string]any{"status": "healthy", "timestamp": moment(s.opts.Now())}
-	if c := s.opts.Clock(); c.Message != "" {
-		health["message"], health["remedy"] = c.Message, c.Remedy
-	}
-	reply(w, http.StatusOK, health)
+	reply(w, http.StatusOK, answerHealth(s.opts.Problems(), s.opts.Now()))
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -64,7 +64,8 @@ func retry(_ context.Context, segment string) (Retried, error) {
 }
 
 func server(t testing.TB, change func(o *Options)) *Server {
-	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Clock: func() Clock { return Clock{State: "set"} }, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
+	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
+		Problems: func() []Problem { return nil }}
 	if change != nil {
 		change(&o)
 	}
@@ -84,18 +85,20 @@ func TestGoldenAnswers(t *testing.T) {
 		o.Snapshot = func(context.Context) (Snapshot, error) { return Snapshot{Started: epoch}, nil }
 		o.Manual = &hand{err: ErrNoCameras}
 	}
-	unset := func(o *Options) {
-		o.Clock = func() Clock {
-			return Clock{"unset", "the host's clock is not set: 1970-01-01 00:00:20 UTC", "let a time server set it"}
-		}
-	}
 	for _, tc := range []struct {
 		golden, method, path string
 		code                 int
 		change               func(o *Options)
 	}{
 		{"health", "GET", "/health", 200, nil},
-		{"health_unset", "GET", "/health", 200, unset},
+		{"health_degraded", "GET", "/health", 200, func(o *Options) {
+			o.Problems = func() []Problem {
+				return []Problem{
+					{What: "uploads to primary fail", Cause: "the key has no right to write", Since: epoch.Add(-time.Hour), Remedy: "allow s3:PutObject"},
+					{What: "camera Gate (gate) delivers nothing", Cause: "no route", Since: epoch.Add(-time.Minute)},
+				}
+			}
+		}},
 		{"status", "GET", "/status", 200, nil},
 		{"status_empty", "GET", "/status", 200, empty},
 		{"schedules", "GET", "/schedules", 200, nil},

@@ -24,6 +24,7 @@ const (
 	initOffset = ftypSize + spareSize
 	maxFront   = 4 << 20 // below the smallest upload part, 5 MiB
 	frontAlign = 4096
+	sector     = 512 // the least that a disk writes: a power cut leaves zeros in place of whole ones
 )
 
 // longHeader is the size of a box header with a 64-bit size.
@@ -57,7 +58,7 @@ func framesPerSecond(t *media.Track) float64 {
 var (
 	// ErrNotSegment says that a file was not made by this package.
 	ErrNotSegment = errors.New("not a segment file")
-	// ErrEmpty says that a file ends before its first whole part.
+	// ErrEmpty says that a file ends before its first whole part, or is torn there.
 	ErrEmpty = errors.New("no whole part in it")
 )
 
@@ -97,6 +98,9 @@ func readFront(f io.ReaderAt, size int64) (*front, error) {
 		return nil, fmt.Errorf("read the front: %w", err)
 	}
 	if want := ftyp(); !bytes.HasPrefix(p, want[:min(len(p), len(want))]) {
+		if torn := p[:min(len(p), sector)]; len(bytes.Trim(torn, "\x00")) == 0 {
+			return nil, ErrEmpty
+		}
 		return nil, ErrNotSegment
 	}
 	// The header at initOffset is not believed: it is the one that changes.
@@ -121,7 +125,7 @@ func parseFront(p []byte, at, free, size int64) (*front, error) {
 	}
 	m, err := parseInit(p[initOffset+boxHeader : at])
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotSegment, err)
+		return nil, fmt.Errorf("%w: %w", ErrEmpty, err)
 	}
 	return &front{movie: m, initAt: at - initOffset - boxHeader, stage: at + boxHeader, end: end}, nil
 }

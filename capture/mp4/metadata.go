@@ -4,11 +4,12 @@ import "time"
 
 // The keys of a segment's metadata, as ffprobe and exiftool show them.
 const (
-	keySegment = "segment_id"
-	keyCamera  = "camera_id"
-	keyName    = "camera_name"
-	keyClient  = "client_name"
-	keyStart   = "start"
+	keySegment  = "segment_id"
+	keyCamera   = "camera_id"
+	keyName     = "camera_name"
+	keyClient   = "client_name"
+	keyStart    = "start"
+	keySchedule = "schedule_id"
 )
 
 // udta writes udta/meta with the QuickTime key-value layout: a "keys" box that
@@ -20,6 +21,9 @@ func (m *movie) udta(w *boxes) {
 		{keyName, m.info.CameraName},
 		{keyClient, m.info.ClientName},
 		{keyStart, m.info.Start.UTC().Format(startLayout)},
+	}
+	if m.info.ScheduleID != "" {
+		pairs = append(pairs, [2]string{keySchedule, m.info.ScheduleID})
 	}
 	w.box("udta", func() {
 		w.full("meta", 0, 0, func() {
@@ -94,6 +98,8 @@ func (i *Info) parseUdta(payload []byte) error {
 			i.CameraName = values[n]
 		case keyClient:
 			i.ClientName = values[n]
+		case keySchedule:
+			i.ScheduleID = values[n]
 		case keyStart:
 			if t, err := time.Parse(startLayout, values[n]); err == nil {
 				i.Start = t

@@ -30,6 +30,7 @@ type Info struct {
 	CameraName string
 	ClientName string
 	Start      time.Time // wall-clock time of the first picture, kept to the microsecond
+	ScheduleID string    // that it was recorded for; may be empty
 }
 
 // movieTimescale is the unit of durations in mvhd, tkhd and of edits, in ticks

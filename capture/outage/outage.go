@@ -22,8 +22,7 @@ type Outage struct {
 	now  func() time.Time
 
 	mu     sync.Mutex
-	since  time.Time
-	cause  string
+	lasts  Trouble
 	said   map[string]time.Time // by cause: a peer may fail in two ways in turn
 	unsaid int
 	told   bool // of the trouble that goes on
@@ -44,11 +43,11 @@ func (o *Outage) Failed(cause, remedy string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := o.now()
-	if o.since.IsZero() {
-		o.since = now
+	if o.lasts.Since.IsZero() {
+		o.lasts.Since = now
 	}
 	cause = ownAddress.ReplaceAllString(cause, "")
-	o.cause = cause
+	o.lasts.Cause, o.lasts.Remedy = cause, remedy
 	if last, ok := o.said[cause]; ok && now.Sub(last) < Every {
 		o.unsaid++
 		return
@@ -63,8 +62,8 @@ func (o *Outage) Failed(cause, remedy string) {
 	if o.unsaid > 0 {
 		event = event.Int("repeated", o.unsaid)
 	}
-	if down := now.Sub(o.since); down > time.Second {
-		event = event.Str("since", o.since.UTC().Format(time.RFC3339))
+	if down := now.Sub(o.lasts.Since); down > time.Second {
+		event = event.Str("since", o.lasts.Since.UTC().Format(time.RFC3339))
 	}
 	event.Msg(o.what)
 	o.said[cause], o.unsaid, o.told = now, 0, true
@@ -79,18 +78,24 @@ var ownAddress = regexp.MustCompile(`\S+:\d+->`)
 func (o *Outage) Recovered() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.since.IsZero() {
+	if o.lasts.Since.IsZero() {
 		return
 	}
 	if o.told {
-		o.log.Info().Dur("lasted", o.now().Sub(o.since).Round(time.Second)).Msg(o.what + ": over")
+		o.log.Info().Dur("lasted", o.now().Sub(o.lasts.Since).Round(time.Second)).Msg(o.what + ": over")
 	}
-	o.since, o.cause, o.told = time.Time{}, "", false
+	o.lasts, o.told = Trouble{}, false
 }
 
-// Cause returns the trouble that goes on, empty when there is none, and since when.
-func (o *Outage) Cause() (cause string, since time.Time) {
+// Trouble is what fails at present.
+type Trouble struct {
+	Cause, Remedy string    // empty when there is none
+	Since         time.Time // zero when there is none
+}
+
+// Trouble returns the trouble that goes on.
+func (o *Outage) Trouble() Trouble {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.cause, o.since
+	return o.lasts
 }

@@ -47,7 +47,7 @@ func TestSaidOnceThenEachMinute(t *testing.T) {
 	if lines() != 4 || !strings.Contains(buf.String(), "unreachable: over") {
 		t.Fatalf("end: %s", buf.String())
 	}
-	if cause, _ := o.Cause(); cause != "" {
+	if cause := o.Trouble().Cause; cause != "" {
 		t.Fatalf("cause after the end: %q", cause)
 	}
 }

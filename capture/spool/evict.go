@@ -84,7 +84,7 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
 		return err
 	}
 	crashpoint.Here("loss noted")
-	if err := remove(name); err != nil {
+	if err := s.remove(name); err != nil {
 		return fmt.Errorf("give up segment %s: %w", l.ID, err)
 	}
 	crashpoint.Here("file given up")
@@ -132,8 +132,11 @@ func (s *Spool) savedAfterAll(ctx context.Context, tx *sql.Tx, id string) error 
 }
 
 // remove deletes a file so that a power cut does not bring it back. One that is
-// gone already is no error.
-func remove(name string) error {
+// gone already is no error, unless all are.
+func (s *Spool) remove(name string) error {
+	if err := s.Present(); err != nil {
+		return err
+	}
 	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path"
@@ -68,8 +69,7 @@ func (s *Spool) Create(seg Segment) (*os.File, error) {
 		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)
 	}
 	if err := syncDirs(filepath.Dir(name), filepath.Dir(filepath.Dir(name))); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)
+		return nil, errors.Join(fmt.Errorf("create segment %s: %w", seg.ID, err), f.Close(), os.Remove(name))
 	}
 	crashpoint.Here("file created")
 	return f, nil
@@ -82,6 +82,11 @@ func (s *Spool) Open(seg Segment) (*os.File, error) {
 		return nil, err
 	}
 	f, err := openFile(name, os.O_RDONLY)
+	if errors.Is(err, os.ErrNotExist) {
+		if away := s.Present(); away != nil { // then that says nothing of the segment
+			return nil, fmt.Errorf("open segment %s: %w", seg.ID, away)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open segment %s: %w", seg.ID, err)
 	}

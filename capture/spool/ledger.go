@@ -19,8 +19,10 @@ import (
 // ledger is the SQLite database. It has one writer, the agent, and one
 // connection; synchronous=FULL makes every committed verb survive a power cut.
 type ledger struct {
-	db  *sql.DB
-	now func() time.Time
+	db     *sql.DB
+	now    func() time.Time
+	file   string
+	opened os.FileInfo // of file
 }
 
 // migrations lead from one schema version (PRAGMA user_version) to the next. One
@@ -142,9 +144,25 @@ func openLedger(ctx context.Context, file string, log zerolog.Logger, now func()
 	return connect(ctx, file, now)
 }
 
+// errUnsound says what a check has found.
+var errUnsound = errors.New("it is damaged")
+
+// sound has SQLite look at every page: one that is damaged behind the first would be
+// met when it is needed.
+func (l *ledger) sound(ctx context.Context) error {
+	var found string
+	if err := l.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
+		return fmt.Errorf("check it: %w", err)
+	}
+	if found != "ok" {
+		return fmt.Errorf("%w: %s", errUnsound, found)
+	}
+	return nil
+}
+
 func damaged(err error) bool {
 	var se *sqlite.Error
-	return errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB)
+	return errors.Is(err, errUnsound) || errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
 func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
@@ -160,10 +178,18 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		return nil, fmt.Errorf("open the ledger %s: %w", file, err)
 	}
 	db.SetMaxOpenConns(1)
-	l := &ledger{db: db, now: now}
-	if err := l.migrate(ctx); err != nil {
+	l := &ledger{db: db, now: now, file: file}
+	if err = l.sound(ctx); err == nil {
+		err = l.migrate(ctx)
+	}
+	if err == nil {
+		// By its name: to open and close it would take SQLite's locks from this process.
+		l.opened, err = os.Stat(file)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the ledger %s: %w", file, err), db.Close())
 	}
+	os.SameFile(l.opened, l.opened) // on Windows the name is looked up when it is first compared
 	return l, nil
 }
 

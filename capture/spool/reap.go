@@ -67,7 +67,7 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	if err := remove(name); err != nil {
+	if err := s.remove(name); err != nil {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
 	crashpoint.Here("file deleted")

@@ -1,8 +1,10 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -199,8 +201,12 @@ func recoverFile(name string) (mp4.Result, error) {
 // adoptFiles makes rows for the files that have none: the ledger was lost, or a
 // crash came between the first part and its row.
 func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
+	present, err := s.present(ctx)
+	if err != nil {
+		return err
+	}
 	root := filepath.Join(s.opts.Dir, segmentsDir)
-	err := filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
+	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -218,6 +224,9 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 		if err != nil {
 			return err
 		}
+		if present[filepath.ToSlash(rel)] {
+			return nil
+		}
 		if err := s.adoptFile(ctx, name, filepath.ToSlash(rel), r); err != nil {
 			r.Failed++
 			s.opts.Log.Error().Err(err).Str("file", filepath.ToSlash(rel)).Msg("file without a row could not be adopted; it is left as it is")
@@ -228,6 +237,24 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 		return fmt.Errorf("look for files without a row: %w", err)
 	}
 	return nil
+}
+
+// present is where files lie that have a row which knows of them.
+func (s *Spool) present(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT path FROM segments WHERE state IN ('recording','finished')`)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: list files: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]bool{}
+	for rows.Next() {
+		var path string
+		if err := rows.Scan(&path); err != nil {
+			return nil, fmt.Errorf("ledger: list files: %w", err)
+		}
+		out[path] = true
+	}
+	return out, rows.Err()
 }
 
 func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) error {
@@ -242,9 +269,10 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	if !ok {
 		return errors.New("its name is not that of a segment")
 	}
-	seg := Segment{ID: segmentID, CameraID: cameraID, CameraName: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
+	seg := Segment{ID: segmentID, CameraID: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
 	result, err := readFile(name, segmentID)
 	if errors.Is(err, mp4.ErrEmpty) {
+		seg.CameraName = s.nameOf(cameraID)
 		if err := s.Begun(ctx, seg); err != nil {
 			return err
 		}
@@ -253,7 +281,9 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	if err != nil {
 		return err
 	}
-	seg.take(result)
+	if seg.take(result); seg.CameraName == "" {
+		seg.CameraName = s.nameOf(cameraID)
+	}
 	if foreign(seg.ID) && ForeignID(seg.CameraID, seg.Size, seg.Checksum) != seg.ID {
 		s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", rel).
 			Msg("the disk returns other bytes than were taken over from another recorder: the segment is adopted as it is now; look at the disk")
@@ -267,10 +297,25 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	return nil
 }
 
+func (s *Spool) nameOf(cameraID string) string {
+	name := ""
+	if s.opts.CameraName != nil {
+		name = s.opts.CameraName(cameraID)
+	}
+	return cmp.Or(name, cameraID)
+}
+
 // revive takes up a segment whose file was missing and is there again: a disk that
 // was not mounted, a file that somebody had moved.
 func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recovery) error {
-	if seg.State != Missing {
+	switch seg.State {
+	case Missing:
+	case Empty: // a crash came before it was removed
+		if footage, err := holdsFootage(name); err != nil || footage {
+			return err
+		}
+		return os.Remove(name)
+	default:
 		return nil
 	}
 	result, err := readFile(name, seg.ID)
@@ -297,6 +342,7 @@ func (seg *Segment) take(r mp4.Result) {
 	if r.ClientName != "" {
 		seg.ClientName = r.ClientName
 	}
+	seg.ScheduleID = r.ScheduleID
 	if !r.Start.IsZero() && r.Start.Sub(seg.Start).Abs() < time.Second {
 		seg.Start = r.Start
 	}
@@ -315,7 +361,13 @@ func (s *Spool) planPresent(ctx context.Context) error {
 	if len(s.opts.Destinations) == 0 {
 		return nil
 	}
-	segs, err := s.Segments(ctx, Finished)
+	var all []string
+	for _, d := range s.opts.Destinations {
+		all = append(all, d.Name)
+	}
+	names, _ := json.Marshal(all) // of strings: it cannot fail
+	segs, err := s.segments(ctx, `WHERE state = 'finished' AND (SELECT count(*) FROM deliveries
+		WHERE segment_id = segments.id AND destination IN (SELECT value FROM json_each(?))) < ? ORDER BY start_us`, string(names), len(s.opts.Destinations))
 	if err != nil {
 		return err
 	}

@@ -14,10 +14,13 @@ const KeptFree = 64 << 20
 // ErrNoRoom says that recording would fill the disk to the brim.
 var ErrNoRoom = errors.New("the disk is full")
 
-// Room says whether more may be recorded: then it returns nil, else ErrNoRoom. Where
-// the system does not tell how much is free it finds room. On a disk that others have
-// filled to the brim it gives up the reserve.
+// Room says whether more may be recorded: then it returns nil, else ErrNoRoom, or what
+// Present has found. Where the system does not tell how much is free it finds room. On
+// a disk that others have filled to the brim it gives up the reserve.
 func (s *Spool) Room() error {
+	if err := s.Present(); err != nil {
+		return err
+	}
 	free, _, err := s.Disk()
 	if err != nil || free >= KeptFree {
 		return nil

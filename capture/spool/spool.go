@@ -36,9 +36,10 @@ type Destination struct {
 
 // Options configure a Spool.
 type Options struct {
-	Dir          string        // created if it does not exist
-	ClientName   string        // for files that are adopted without one
-	Destinations []Destination // the first is the primary: the object there is the one that central is told of
+	Dir          string                 // created if it does not exist
+	ClientName   string                 // for files that are adopted without one
+	CameraName   func(id string) string // the same; nil, or empty where it is not known: the id
+	Destinations []Destination          // the first is the primary: the object there is the one that central is told of
 	Log          zerolog.Logger
 	Now          func() time.Time
 	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked
@@ -50,6 +51,8 @@ type Options struct {
 type Spool struct {
 	opts   Options
 	lock   *flock.Flock
+	locked os.FileInfo // the lock's file
+	id     string      // in spool.id
 	ledger *ledger
 	rename func(from, to string) error // os.Rename
 	before time.Time                   // when the last run was alive
@@ -85,6 +88,9 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, growing: map[string]int64{}}
+	if s.locked, err = lock.Stat(); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
+	}
 	if err = s.openWithReserve(ctx); err == nil {
 		err = s.bind(ctx)
 	}
@@ -120,6 +126,7 @@ func (s *Spool) bind(ctx context.Context) error {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
 	known, err := s.ledger.identity(ctx, string(here))
+	s.id = known
 	switch {
 	case err != nil:
 		return err

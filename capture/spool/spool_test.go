@@ -21,7 +21,7 @@ var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
 func testOptions(t testing.TB, dir string) Options {
 	return Options{
-		Dir: dir, ClientName: "warehouse-7", Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
+		Dir: dir, ClientName: "warehouse-7", CameraName: func(id string) string { return "Gate " + id }, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
 		Destinations: []Destination{{Name: "primary", Bucket: "footage", Key: func(s Segment) string {
 			return "recordings/" + s.CameraID + "/" + s.ID + ".mp4"
 		}}},
@@ -70,11 +70,11 @@ func begin(t testing.TB, s *Spool, camera string, start time.Time) *recording {
 	id := uuid.NewString()
 	path, err := PathFor(camera, id, start)
 	must(t, err)
-	rec := &recording{Segment: Segment{ID: id, CameraID: camera, CameraName: "Gate " + camera, ClientName: "warehouse-7", Path: path, Start: start}}
+	rec := &recording{Segment: Segment{ID: id, CameraID: camera, CameraName: "Gate " + camera, ClientName: "warehouse-7", ScheduleID: "weekdays", Path: path, Start: start}}
 	rec.file, err = s.Create(rec.Segment)
 	must(t, err)
 	t.Cleanup(func() { rec.file.Close() })
-	rec.writer, err = mp4.NewWriter(rec.file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: rec.CameraName, ClientName: rec.ClientName, Start: start}, tracks(), 4000)
+	rec.writer, err = mp4.NewWriter(rec.file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: rec.CameraName, ClientName: rec.ClientName, ScheduleID: rec.ScheduleID, Start: start}, tracks(), 4000)
 	must(t, err)
 	return rec
 }
@@ -193,32 +193,6 @@ func TestFileWithoutRowIsAdopted(t *testing.T) {
 	}
 }
 
-func TestLostLedger(t *testing.T) {
-	for name, lose := range map[string]func(t *testing.T, dir string){
-		"removed": func(t *testing.T, dir string) {
-			for _, f := range []string{"ledger.db", "ledger.db-wal", "ledger.db-shm"} {
-				if err := os.Remove(filepath.Join(dir, f)); err != nil && !os.IsNotExist(err) {
-					t.Fatal(err)
-				}
-			}
-		},
-		"overwritten": func(t *testing.T, dir string) {
-			must(t, os.WriteFile(filepath.Join(dir, "ledger.db"), []byte(strings.Repeat("garbage ", 1000)), 0o600))
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := open(t, t.TempDir())
-			rec := finished(t, s, "gate", epoch, 2)
-			must(t, s.Close())
-			lose(t, s.Dir())
-			s, r := reopen(t, s)
-			if r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
-				t.Errorf("recovery %+v", r)
-			}
-		})
-	}
-}
-
 func TestLedgerOfAnotherDirectoryIsRefused(t *testing.T) {
 	a, b := open(t, t.TempDir()), open(t, t.TempDir())
 	must(t, a.Close())
@@ -285,6 +259,39 @@ func TestCutOffBeforeTheFirstPart(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(s.Dir(), rec.Path)); !os.IsNotExist(err) {
 			t.Errorf("the empty file is still there: %v", err)
 		}
+	}
+}
+
+// A power cut can leave a file's length without its content, or a hole in the
+// beginning of it.
+func TestTornFront(t *testing.T) {
+	s := open(t, t.TempDir())
+	for _, hole := range []int64{0, 512} {
+		rec := begin(t, s, "gate", epoch.Add(time.Duration(hole)*time.Second))
+		rec.parts(t, 1)
+		_, err := rec.file.WriteAt(make([]byte, 512), hole)
+		must(t, errors.Join(err, rec.file.Close()))
+	}
+	s, r := reopen(t, s)
+	if r != (Recovery{Empty: 2}) {
+		t.Errorf("recovery: %+v", r)
+	}
+	if files, err := os.ReadDir(filepath.Join(s.Dir(), "segments", "gate")); err != nil || len(files) > 0 {
+		t.Errorf("left: %v, %v", files, err)
+	}
+}
+
+// A crash between the row of an empty segment and the end of its file leaves both.
+func TestEmptyFileThatComesBack(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := begin(t, s, "gate", epoch)
+	must(t, rec.file.Close())
+	s, _ = reopen(t, s)
+	name := filepath.Join(s.Dir(), rec.Path)
+	must(t, os.WriteFile(name, nil, 0o640))
+	s, r := reopen(t, s)
+	if _, err := os.Stat(name); !os.IsNotExist(err) || r != (Recovery{}) || state(t, s, rec.ID).State != Empty {
+		t.Errorf("recovery %+v, its file: %v", r, err)
 	}
 }
 

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"recording-agent/agent/status"
+	"recording-agent/capture"
+	"recording-agent/capture/outage"
+	"recording-agent/capture/spool"
+)
+
+const (
+	// A peer that is away for less is no problem: the disk bridges it.
+	awayFor   = 5 * time.Minute
+	silentFor = 30 * time.Second // a camera that restarts its session is none either
+)
+
+// complaint is a trouble, and how long it may last before it is a problem.
+type complaint struct {
+	what  string
+	of    outage.Trouble
+	grace time.Duration
+}
+
+// problems lists what is wrong at present, what concerns footage first. It needs
+// neither the disk nor the ledger.
+func (a *agent) problems() []status.Problem {
+	var all []complaint
+	if c := a.clockStatus(); c.Message != "" {
+		all = append(all, complaint{"nothing is uploaded", outage.Trouble{Cause: c.Message, Remedy: c.Remedy, Since: a.started}, 0})
+	}
+	for _, c := range a.fleet.statuses() {
+		name := c.Name + " (" + c.ID + ")"
+		all = append(all, complaint{"footage of camera " + name + " cannot be written", c.Disk, 0})
+		if c.State != capture.OffSchedule {
+			all = append(all, complaint{"camera " + name + " delivers nothing", c.Trouble, silentFor})
+		}
+	}
+	room := a.retention.Status()
+	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0},
+		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
+	for i, d := range a.cfg.Destinations() {
+		if s := a.uploaders[i].Status(); d.Required {
+			all = append(all, complaint{"uploads to " + d.Name + " fail", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor})
+		}
+	}
+	if a.reconciler != nil {
+		s := a.reconciler.Status()
+		all = append(all, complaint{"central gets no reports", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor})
+	}
+	return lasting(all, a.now())
+}
+
+// lasting are those that have lasted for too long.
+func lasting(all []complaint, now time.Time) (out []status.Problem) {
+	for _, c := range all {
+		if !c.of.Since.IsZero() && now.Sub(c.of.Since) >= c.grace {
+			out = append(out, status.Problem{What: c.what, Cause: c.of.Cause, Since: c.of.Since, Remedy: c.of.Remedy})
+		}
+	}
+	return out
+}
+
+const (
+	lookAtDisk  = 5 * time.Second
+	lookAgain   = 3 // looks of which one writes to the ledger, as long as that works
+	checkWithin = 10 * time.Second
+)
+
+// watchDisk looks whether the data directory is there and its ledger can be written,
+// and says so. What only a new start can mend it hands to renew.
+func (a *agent) watchDisk(ctx context.Context, renew func(cause error)) error {
+	tick := time.NewTicker(lookAtDisk)
+	defer tick.Stop()
+	for turn := 0; ; turn++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		failing := !a.disk.Trouble().Since.IsZero()
+		err := a.checkDisk(ctx, failing || turn%lookAgain == 0)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil:
+			a.disk.Recovered()
+			continue
+		case renewable(err):
+			renew(err)
+			return nil
+		}
+		a.disk.Failed(err.Error(), "look at the disk that agent.data_dir is on: is it mounted, may it be written to, is there room? what is recorded meanwhile may be lost")
+	}
+}
+
+func (a *agent) checkDisk(ctx context.Context, ledger bool) error {
+	if err := a.spool.Present(); err != nil || !ledger {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	return a.spool.Check(ctx)
+}
+
+// renewable: a new start mends it.
+func renewable(err error) bool {
+	return errors.Is(err, spool.ErrReplaced) || errors.Is(err, spool.ErrLedgerDamaged)
+}

@@ -1,0 +1,94 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"recording-agent/capture/spool"
+)
+
+// brokenLedger is a spool whose ledger takes nothing for a while.
+type brokenLedger struct {
+	*spool.Spool
+	broken atomic.Bool
+}
+
+var errBroken = errors.New("attempt to write a readonly database")
+
+func (l *brokenLedger) Begun(ctx context.Context, seg spool.Segment) error {
+	if l.broken.Load() {
+		return errBroken
+	}
+	return l.Spool.Begun(ctx, seg)
+}
+
+func (l *brokenLedger) GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error {
+	if l.broken.Load() {
+		return errBroken
+	}
+	return l.Spool.GapOpened(ctx, cameraID, start, cause, detail)
+}
+
+func (l *brokenLedger) GapClosed(ctx context.Context, cameraID string, end time.Time) error {
+	if l.broken.Load() {
+		return errBroken
+	}
+	return l.Spool.GapClosed(ctx, cameraID, end)
+}
+
+// A gap that the ledger does not take is noted when it does again.
+func TestGapsWaitForTheLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		ledger := &brokenLedger{Spool: b.spool}
+		p := &script{}
+		sessions := 0
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			switch sessions++; sessions {
+			case 1:
+				if err := p.play(ctx, r, 100, nil); err != nil {
+					return err
+				}
+				ledger.broken.Store(true)
+				return errors.New("the camera hung up")
+			case 2:
+				return errors.New("and does not answer")
+			}
+			return p.play(ctx, r, 1<<30, nil)
+		})
+		o.Spool = ledger
+		b.run(New(o))
+		sleep(t.Context(), 20*time.Second)
+		if len(b.gaps()) > 1 { // up to the first picture
+			t.Errorf("the ledger takes nothing: %+v", b.gaps())
+		}
+		ledger.broken.Store(false)
+		sleep(t.Context(), 35*time.Second)
+		b.end()
+		for _, g := range b.gaps() {
+			if g.Detail != "the camera hung up" {
+				continue
+			}
+			if d := g.Start.Sub(p.sent[99]); d < 0 || d > frameTime {
+				t.Errorf("the gap starts %v after the last picture", d)
+			}
+			if want := p.sent[100].UTC().Truncate(time.Microsecond); !g.End.Equal(want) {
+				t.Errorf("the gap ends at %v, footage began again at %v", g.End, want)
+			}
+			if n := strings.Count(b.log.String(), "the ledger cannot be written"); n < 1 || n > 5 {
+				t.Errorf("said %d times", n)
+			}
+			if frames(b.segments(spool.Finished)) != p.count {
+				t.Errorf("%d pictures in segments, %d were sent", frames(b.segments(spool.Finished)), p.count)
+			}
+			return
+		}
+		t.Errorf("no gap: %+v", b.gaps())
+	})
+}
