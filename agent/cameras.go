@@ -79,6 +79,6 @@ func (a *agent) buildInbox() {
 			}
 			return out
 		},
-		Spool: a.spool, Log: a.log, Now: a.now,
+		Spool: a.spool, Log: a.log, Now: a.now, ClockSet: a.clockSet,
 	})
 }
