@@ -414,3 +414,25 @@ func TestSlowLedgerHoldsUpNobody(t *testing.T) {
 		within("the camera records again", func() bool { return sent("gate") > before })
 	})
 }
+
+// What is missing of a recording by hand while its camera is connected to anew is
+// accounted for as well.
+func TestOtherSettingsWhileRecordedByHand(t *testing.T) {
+	inBubble(t, func(t *testing.T, y *yard) {
+		y.lasting = 4 * time.Second
+		y.configure(camera("a", "Gate", hourly("x", 20)))
+		y.run(func() {
+			time.Sleep(5 * time.Second)
+			if b, _ := y.fleet.find("a"); !b.plan.Begin(time.Now(), 0) {
+				t.Error("it is not recorded by hand")
+			}
+			time.Sleep(30 * time.Second)
+			y.configure(camera("a", "Front gate", hourly("x", 20)))
+			time.Sleep(30 * time.Second)
+		})
+		gaps := y.gaps("a")
+		if n := len(gaps); n != 2 || gaps[1].Cause != spool.Reconfigured || gaps[1].End.Sub(gaps[1].Start) < 4*time.Second {
+			t.Errorf("gaps %+v", gaps)
+		}
+	})
+}
