@@ -151,7 +151,7 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 		now, g.from = since, since
 	}
 	open, wanted := a.plan.At(now)
-	if wanted && away == spool.Reconfigured { // connecting is a part of it
+	if wanted && away == spool.Reconfigured && since.Before(now) { // connecting is a part of it
 		g.from, g.cause = later(since, open.Start), away
 	}
 	for _, w := range a.plan.Windows(since, g.from) {
