@@ -35,6 +35,7 @@ type Options struct {
 	Cameras    func() []Camera // they may change while it runs
 	ClientName string
 	MaxBytes   int64                 // of a file: what the destinations can store
+	MaxAge     time.Duration         // of what goes nowhere else: it would be deleted at once; 0: no limit
 	Zone       func() *time.Location // of times in names that do not say
 	Spool      Spool
 	Log        zerolog.Logger

@@ -437,3 +437,20 @@ func TestFilesWaitForTheClock(t *testing.T) {
 		t.Errorf("taken over: %+v", segs)
 	}
 }
+
+// Where footage goes nowhere else, what is too old to be kept is not taken at all: it
+// may be the only copy.
+func TestTooOldToBeKept(t *testing.T) {
+	w := newWorld(t)
+	w.inbox.opts.MaxAge = 72 * time.Hour
+	w.put("gate/2026-11-20_10-00-00.mp4", video(t))
+	w.pass(time.Minute)
+	w.stays("gate/2026-11-20_10-00-00.mp4", "longer ago than retention.max_age")
+	if err := os.Rename(w.path("gate/2026-11-20_10-00-00.mp4"), w.path("gate/2026-11-21_10-00-00.mp4")); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	if n := len(w.segments()); n != 1 {
+		t.Errorf("%d segments of a file that is young enough", n)
+	}
+}
