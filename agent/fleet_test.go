@@ -469,7 +469,7 @@ func TestGivenBackAtOnce(t *testing.T) {
 // The ledger may know of times that are ahead of a clock that was set back.
 func TestOtherSettingsBehindTheLedger(t *testing.T) {
 	inBubble(t, func(t *testing.T, y *yard) {
-		anew, ahead := time.Now().Add(30*time.Second), time.Now().Add(10 * 365 * 24 * time.Hour)
+		anew, ahead := time.Now().Add(30*time.Second), time.Now().Add(10*365*24*time.Hour)
 		if err := y.spool.GapBetween(t.Context(), "a", ahead, ahead.Add(time.Minute), spool.Stalled, ""); err != nil {
 			t.Fatal(err)
 		}
