@@ -250,7 +250,7 @@ func (a *agent) buildCentral() {
 	if a.cfg.Central.Cameras {
 		a.assigned = &central.Assignments{
 			Fetch: client.Assigned, Deliver: a.fleet.assign, Zone: a.fleet.zoneNow, File: filepath.Join(a.cfg.Agent.DataDir, assignedFile),
-			Interval: a.cfg.Central.SyncInterval, Log: a.log, Now: a.now,
+			Interval: a.cfg.Central.SyncInterval, Log: a.log, Now: a.now, ClockSet: a.clockSet,
 		}
 		a.assigned.Load()
 	}

@@ -71,14 +71,18 @@ func (a *agent) maxSegment() int64 {
 }
 
 func (a *agent) buildInbox() {
+	maxAge := a.cfg.Retention.MaxAge
+	if len(a.cfg.Destinations()) > 0 {
+		maxAge = 0 // it is uploaded first
+	}
 	a.inbox = inbox.New(inbox.Options{
-		Dir: filepath.Join(a.cfg.Agent.DataDir, "inbox"), ClientName: a.cfg.Agent.ClientName, MaxBytes: a.maxSegment(), Zone: a.fleet.zoneNow,
+		Dir: filepath.Join(a.cfg.Agent.DataDir, "inbox"), ClientName: a.cfg.Agent.ClientName, MaxBytes: a.maxSegment(), MaxAge: maxAge, Zone: a.fleet.zoneNow,
 		Cameras: func() (out []inbox.Camera) {
 			for _, c := range a.fleet.known() {
 				out = append(out, inbox.Camera{ID: c.ID, Name: c.Name})
 			}
 			return out
 		},
-		Spool: a.spool, Log: a.log, Now: a.now,
+		Spool: a.spool, Log: a.log, Now: a.now, ClockSet: a.clockSet,
 	})
 }

@@ -20,6 +20,10 @@ import (
 // editors write in several steps.
 const settle = time.Second
 
+// configEvery is how often the file is looked at in case a hint was lost, or never
+// comes: that of what a link points to, or of a network's file system.
+const configEvery = 30 * time.Second
+
 // watchConfig has a changed configuration applied once it is valid. It looks when
 // the file is changed, and at SIGHUP also when what the file names may have been:
 // secrets in files of their own. known is what the file held when it was last read.
@@ -27,17 +31,29 @@ const settle = time.Second
 func watchConfig(ctx context.Context, path string, known config.Sum, hangup <-chan os.Signal, log zerolog.Logger, apply func(*config.Config)) error {
 	events, errs, stop := watchFile(path, log)
 	defer stop()
+	followConfig(ctx, path, known, events, errs, hangup, log, apply)
+	return nil
+}
+
+// followConfig is watchConfig with the hints of others.
+func followConfig(ctx context.Context, path string, known config.Sum, events <-chan fsnotify.Event, errs <-chan error, hangup <-chan os.Signal, log zerolog.Logger, apply func(*config.Config)) {
 	settled := time.After(settle) // it may have been changed since the start
+	tick := time.NewTicker(configEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case event := <-events:
 			if filepath.Base(event.Name) == filepath.Base(path) {
 				settled = time.After(settle)
 			}
 		case err := <-errs:
 			log.Debug().Err(err).Msg("watching the configuration file")
+		case <-tick.C:
+			if sumOf(path) != known {
+				settled = time.After(settle)
+			}
 		case <-hangup:
 			known = sumOf(path)
 			reload(path, log, apply)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -91,4 +92,36 @@ func TestChangedConfigurationIsJudged(t *testing.T) {
 	if len(applied) > 0 {
 		t.Errorf("applied once more: %+v", <-applied)
 	}
+}
+
+// Where nothing tells of a change, like that of the file that a link points to, it is
+// found all the same.
+func TestChangeWithoutAHint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "agent.toml")
+		text := "[agent]\nclient_name = \"host\"\n[[camera]]\nid = \"gate\"\nurl = \"rtsp://127.0.0.1/x\"\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		applied := 0
+		ctx, stop := context.WithCancel(t.Context())
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			followConfig(ctx, path, config.SumOf([]byte(text)), nil, nil, nil, zerolog.Nop(), func(*config.Config) { applied++ })
+		})
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if applied != 0 {
+			t.Errorf("applied %d times without a change", applied)
+		}
+		if err := os.WriteFile(path, []byte(text+"audio = false\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		stop()
+		watching.Wait()
+		if applied != 1 {
+			t.Errorf("applied %d times", applied)
+		}
+	})
 }

@@ -73,6 +73,8 @@ func (a *agent) clockStatus() status.Clock {
 	return c
 }
 
+func (a *agent) clockSet() bool { return a.spool.HostClock().State == spool.ClockSet }
+
 // wanted lists when a camera was to be recorded; nothing of one that is not known.
 func (a *agent) wanted(cameraID string, from, to time.Time) (out []spool.Stretch) {
 	c, ok := a.fleet.find(cameraID)

@@ -61,7 +61,7 @@ type wanted struct {
 type berth struct {
 	wanted  wanted
 	is      bool // wanted at all
-	dropped bool // it was not, since what runs or ran last was started
+	dropped bool // what runs or ran last was told to end, or had ended, because it was not
 	plan    *capture.Plan
 	camera  *capture.Camera // the last one; nil: none, or the end of it has been noted
 	runs    settings        // what it was built from
@@ -156,7 +156,7 @@ func (f *fleet) moor() {
 	}
 	for id, b := range f.berths {
 		if !is[id] && b.is {
-			b.is, b.dropped = false, true
+			b.is = false
 			b.plan.Forget()
 			f.log.Info().Str("camera", b.wanted.camera.ID).Str("name", b.wanted.camera.Name).Msg("camera is not wanted any more: its segment is finished")
 		}
@@ -210,7 +210,9 @@ func (f *fleet) follow(ctx context.Context, running *sync.WaitGroup) {
 		switch {
 		case b.stop != nil && !(b.is && reflect.DeepEqual(b.runs, b.wanted.settings)):
 			b.stop() // left makes room for what is to come
+			b.dropped = b.dropped || !b.is
 		case b.stop == nil && !b.is && b.camera != nil:
+			b.dropped = true
 			f.end(b, running)
 		case b.stop == nil && !b.is:
 			delete(f.berths, id)

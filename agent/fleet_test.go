@@ -414,3 +414,74 @@ func TestSlowLedgerHoldsUpNobody(t *testing.T) {
 		within("the camera records again", func() bool { return sent("gate") > before })
 	})
 }
+
+// What is missing of a recording by hand while its camera is connected to anew is
+// accounted for as well.
+func TestOtherSettingsWhileRecordedByHand(t *testing.T) {
+	inBubble(t, func(t *testing.T, y *yard) {
+		y.lasting = 4 * time.Second
+		y.configure(camera("a", "Gate", hourly("x", 20)))
+		y.run(func() {
+			time.Sleep(5 * time.Second)
+			if b, _ := y.fleet.find("a"); !b.plan.Begin(time.Now(), 0) {
+				t.Error("it is not recorded by hand")
+			}
+			time.Sleep(30 * time.Second)
+			y.configure(camera("a", "Front gate", hourly("x", 20)))
+			time.Sleep(30 * time.Second)
+		})
+		gaps := y.gaps("a")
+		if n := len(gaps); n != 2 || gaps[1].Cause != spool.Reconfigured || gaps[1].End.Sub(gaps[1].Start) < 4*time.Second {
+			t.Errorf("gaps %+v", gaps)
+		}
+	})
+}
+
+// A camera that is given back before anything was told to end is as if it had never
+// been taken away: what is missing of it later is accounted for.
+func TestGivenBackAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, y *yard) {
+		y.lasting = 4 * time.Second
+		y.configure(camera("a", "Gate"))
+		y.run(func() {
+			time.Sleep(30 * time.Second)
+			y.fleet.mu.Lock()
+			file := y.fleet.file
+			y.fleet.file = nil
+			y.fleet.want()
+			y.fleet.file = file
+			y.fleet.want()
+			y.fleet.mu.Unlock()
+			time.Sleep(10 * time.Second)
+			if y.sessions["a"] != 1 {
+				t.Errorf("%d sessions", y.sessions["a"])
+			}
+			y.configure(camera("a", "Front gate"))
+			time.Sleep(30 * time.Second)
+		})
+		gaps := y.gaps("a")
+		if n := len(gaps); n == 0 || gaps[n-1].Cause != spool.Reconfigured || gaps[n-1].End.Sub(gaps[n-1].Start) < 4*time.Second {
+			t.Errorf("gaps %+v", gaps)
+		}
+	})
+}
+
+// The ledger may know of times that are ahead of a clock that was set back.
+func TestOtherSettingsBehindTheLedger(t *testing.T) {
+	inBubble(t, func(t *testing.T, y *yard) {
+		anew, ahead := time.Now().Add(30*time.Second), time.Now().Add(10*365*24*time.Hour)
+		if err := y.spool.GapBetween(t.Context(), "a", ahead, ahead.Add(time.Minute), spool.Stalled, ""); err != nil {
+			t.Fatal(err)
+		}
+		y.configure(camera("a", "Gate"))
+		y.run(func() {
+			time.Sleep(30 * time.Second)
+			y.configure(camera("a", "Front gate"))
+			time.Sleep(30 * time.Second)
+		})
+		gaps := y.gaps("a")
+		if !slices.ContainsFunc(gaps, func(g spool.Gap) bool { return g.Start.Equal(anew) && g.End.After(anew) }) {
+			t.Errorf("gaps %+v", gaps)
+		}
+	})
+}

@@ -163,13 +163,12 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	if since.After(now) && since.Sub(now) < slowest { // as long as the last picture was to last
 		now, g.from = since, since
 	}
-	_, wanted := a.plan.At(now)
-	for _, w := range a.plan.Windows(since, now) {
-		if wanted && away == spool.Reconfigured && !w.End.Before(now) { // connecting is a part of it
-			g.from, g.cause = w.Start, away
-		} else {
-			a.between(ctx, w.Start, w.End, away, "")
-		}
+	open, wanted := a.plan.At(now)
+	if wanted && away == spool.Reconfigured && since.Before(now) { // connecting is a part of it
+		g.from, g.cause = later(since, open.Start), away
+	}
+	for _, w := range a.plan.Windows(since, g.from) {
+		a.between(ctx, w.Start, w.End, away, "")
 	}
 	a.until = g.from
 	if wanted {

@@ -145,3 +145,16 @@ func TestStopOfAnEndlessWindow(t *testing.T) {
 		t.Error("a camera that is recorded at all times is stopped")
 	}
 }
+
+// Where the clock jumps over the end of what was stopped, nothing is left of that.
+func TestClockJumpsOverAStop(t *testing.T) {
+	begin := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	plan := NewPlan(set(t, schedule.Always()))
+	if !plan.Stop(begin) {
+		t.Fatal("it is not stopped")
+	}
+	plan.stepped(48 * time.Hour)
+	if w := plan.Windows(begin, begin.Add(96*time.Hour)); len(w) != 1 || w[0].End.Sub(w[0].Start) != 96*time.Hour {
+		t.Errorf("windows %v", w)
+	}
+}

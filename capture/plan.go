@@ -164,6 +164,9 @@ func (p *Plan) stepped(by time.Duration) {
 		if !p.stopped.Start.IsZero() {
 			p.stopped.Start = p.stopped.Start.Add(by)
 		}
+		if !p.stopped.Start.Before(p.stopped.End) { // the clock has jumped over its end
+			p.stopped = schedule.Window{}
+		}
 		return true // whoever waits for an edge has to look at the clock again
 	})
 }

@@ -49,7 +49,7 @@ type assigned struct {
 type reading struct {
 	before     []assigned
 	zone       *time.Location
-	now        time.Time
+	now        time.Time // zero: not known
 	after      []assigned
 	complaints []string
 }

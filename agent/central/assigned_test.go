@@ -282,3 +282,39 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// While the host's clock is not set nobody knows which of them have begun.
+func TestOnceIsKeptWithoutTheTime(t *testing.T) {
+	day := "2026-11-23"
+	once := centraltest.Schedule{ID: nightID, Name: "Once", Kind: "once", Start: "11:00:00", End: "13:00:00", StartDate: &day, Active: true, Camera: gate()}
+	before, _ := mustRead(t, Answer{rows(t, gate()), rows(t, once)}, nil)
+	kept, complaints, err := read(Answer{rows(t, gate()), nil}, before, time.UTC, time.Time{})
+	if err != nil || len(complaints) > 0 || len(kept[0].camera.Schedules) != 1 {
+		t.Fatalf("in 1970: %+v, %v, %v", kept, complaints, err)
+	}
+	if after, _ := mustRead(t, Answer{rows(t, gate()), nil}, kept); len(after[0].camera.Schedules) != 1 {
+		t.Errorf("in its window: %+v", after)
+	}
+	if after, _, err := read(Answer{rows(t, gate()), nil}, kept, time.UTC, noon.Add(2*time.Hour)); err != nil || len(after[0].camera.Schedules) != 0 {
+		t.Errorf("after its window: %+v, %v", after, err)
+	}
+}
+
+// A once schedule that is kept must not make a set of more than one may hold: that
+// would not take another answer any more.
+func TestOnceIsNotOneTooMany(t *testing.T) {
+	day := "2026-11-23"
+	once := centraltest.Schedule{ID: nightID, Name: "Once", Kind: "once", Start: "11:00:00", End: "13:00:00", StartDate: &day, Active: true, Camera: gate()}
+	var others []any
+	for i := range schedule.MaxSchedules {
+		others = append(others, daily(fmt.Sprintf("0190aaaa-0000-7000-8000-%012d", i+100), gate(), "14:00:00", "15:00:00"))
+	}
+	before, _ := mustRead(t, Answer{rows(t, gate()), rows(t, once)}, nil)
+	full, complaints := mustRead(t, Answer{rows(t, gate()), rows(t, others...)}, before)
+	if n := len(full[0].schedules); n != schedule.MaxSchedules || len(complaints) > 0 {
+		t.Errorf("%d schedules, complaints %v", n, complaints)
+	}
+	if after, complaints := mustRead(t, Answer{rows(t, gate()), rows(t, others[:3]...)}, full); len(after[0].schedules) != 3 || len(complaints) > 0 {
+		t.Errorf("%d schedules, complaints %v", len(after[0].schedules), complaints)
+	}
+}

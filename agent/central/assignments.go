@@ -27,6 +27,7 @@ type Assignments struct {
 	Interval time.Duration
 	Log      zerolog.Logger
 	Now      func() time.Time
+	ClockSet func() bool // whether Now can be believed
 
 	held    []assigned // Load's, then Run's
 	written []byte     // what the file holds
@@ -63,7 +64,7 @@ func (a *Assignments) Load() {
 	var cameras []assigned
 	var complaints []string
 	if err == nil {
-		cameras, complaints, err = decode(data, a.Zone(), a.Now())
+		cameras, complaints, err = decode(data, a.Zone(), a.known())
 	}
 	if err != nil {
 		a.Log.Error().Err(err).Str("file", a.File).Msg("what central had assigned cannot be read; its cameras are recorded once central answers")
@@ -109,7 +110,7 @@ func (a *Assignments) sync(ctx context.Context, trouble *outage.Outage) {
 	var after []assigned
 	var complaints []string
 	if err == nil {
-		if after, complaints, err = read(answer, a.held, a.Zone(), a.Now()); err != nil {
+		if after, complaints, err = read(answer, a.held, a.Zone(), a.known()); err != nil {
 			err = &Error{Call: "cameras and schedules", Kind: Senseless, Detail: err.Error()}
 		}
 	}
@@ -127,6 +128,14 @@ func (a *Assignments) sync(ctx context.Context, trouble *outage.Outage) {
 	a.held = after
 	a.note(func(s *AssignmentsStatus) { s.LastSync, s.LastError, s.Remedy = a.Now(), "", "" })
 	a.deliver()
+}
+
+// known is the time; zero while the host's clock is not set.
+func (a *Assignments) known() time.Time {
+	if !a.ClockSet() {
+		return time.Time{}
+	}
+	return a.Now()
 }
 
 func (a *Assignments) note(change func(s *AssignmentsStatus)) {

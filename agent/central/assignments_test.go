@@ -38,6 +38,7 @@ func follow(t *testing.T, file string) *follower {
 	f.Assignments = &Assignments{
 		Fetch: client.Assigned, Deliver: func(c []config.Camera) { f.delivered, f.times = c, f.times+1 }, Zone: func() *time.Location { return time.UTC },
 		File: file, Interval: time.Minute, Log: zerolog.New(&f.log), Now: func() time.Time { return noon },
+		ClockSet: func() bool { return true },
 	}
 	return f
 }
@@ -204,5 +205,26 @@ func TestAssignmentsAskUntilTheEnd(t *testing.T) {
 	defer stop()
 	if err := f.Run(ctx); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestTheTimeIsNotBelievedBeforeTheClockIsSet(t *testing.T) {
+	f := follow(t, filepath.Join(t.TempDir(), "cameras.json"))
+	set, day := true, "2026-11-23"
+	f.ClockSet = func() bool { return set }
+	once := daily(nightID, gate(), "11:00:00", "13:00:00")
+	once.Kind, once.StartDate = "once", &day
+	f.server.Assign([]centraltest.Camera{gate()}, []centraltest.Schedule{once})
+	f.once()
+	f.server.Assign([]centraltest.Camera{gate()}, nil)
+	set, f.Now = false, func() time.Time { return time.Unix(60, 0) }
+	f.once()
+	if f.times != 2 || len(f.delivered[0].Schedules) != 1 {
+		t.Errorf("in 1970: %+v", f.delivered)
+	}
+	set = true
+	f.once()
+	if f.times != 3 || len(f.delivered[0].Schedules) != 0 {
+		t.Errorf("the clock is set, to another time: %+v", f.delivered)
 	}
 }

@@ -35,10 +35,12 @@ type Options struct {
 	Cameras    func() []Camera // they may change while it runs
 	ClientName string
 	MaxBytes   int64                 // of a file: what the destinations can store
+	MaxAge     time.Duration         // of what goes nowhere else: it would be deleted at once; 0: no limit
 	Zone       func() *time.Location // of times in names that do not say
 	Spool      Spool
 	Log        zerolog.Logger
 	Now        func() time.Time
+	ClockSet   func() bool // whether Now can be believed: nothing is taken over before it can
 }
 
 // Inbox watches the directories.
@@ -47,6 +49,7 @@ type Inbox struct {
 	cameras map[string]Camera    // by id
 	seen    map[string]*sighting // by path
 	watcher *fsnotify.Watcher    // nil when the system has none for us
+	waits   bool                 // for the host's clock; it was said
 }
 
 const (
@@ -109,11 +112,14 @@ func (in *Inbox) follow() {
 
 // scan looks at everything once, and says when to look again.
 func (in *Inbox) scan(ctx context.Context) (again time.Duration) {
+	in.follow()
+	in.watch(in.opts.Dir)
+	if !in.dated() {
+		return lookEvery
+	}
 	for _, s := range in.seen {
 		s.here = false
 	}
-	in.follow()
-	in.watch(in.opts.Dir)
 	for _, entry := range in.list(in.opts.Dir) {
 		path := filepath.Join(in.opts.Dir, entry.Name())
 		camera, known := in.cameras[entry.Name()]
@@ -133,6 +139,18 @@ func (in *Inbox) scan(ctx context.Context) (again time.Duration) {
 		}
 	}
 	return max(next.Sub(now), hintAfter)
+}
+
+// dated says whether files can be given their times. Which time is one of the future
+// only a clock that is set can tell, and what was copied before has no better one than
+// that of the copy.
+func (in *Inbox) dated() bool {
+	set := in.opts.ClockSet()
+	if !set && !in.waits {
+		in.opts.Log.Warn().Str("remedy", "set the host's clock").Msg("nothing is taken over from the inbox before the host's clock is set")
+	}
+	in.waits = !set
+	return set
 }
 
 func (in *Inbox) scanCamera(ctx context.Context, camera Camera, dir string) {

@@ -24,6 +24,7 @@ type world struct {
 	inbox *Inbox
 	said  bytes.Buffer
 	now   time.Time
+	unset bool  // the clock is
 	fault error // of the spool
 }
 
@@ -51,6 +52,7 @@ func (w *world) restart() {
 	w.inbox = New(Options{
 		Dir: filepath.Join(w.spool.Dir(), "inbox"), Cameras: func() []Camera { return []Camera{{ID: "gate", Name: "Front gate"}, {ID: "yard", Name: "Yard"}} }, ClientName: "host",
 		MaxBytes: 10 << 20, Zone: func() *time.Location { return time.FixedZone("host", 3600) }, Spool: w, Log: zerolog.New(&w.said), Now: func() time.Time { return w.now },
+		ClockSet: func() bool { return !w.unset },
 	})
 }
 
@@ -415,5 +417,40 @@ func TestRunTakesOverAndEnds(t *testing.T) {
 	}
 	if n := len(w.segments()); n != 1 {
 		t.Errorf("%d segments\n%s", n, &w.said)
+	}
+}
+
+// While the host's clock is not set, each time that a name says is one of the future.
+func TestFilesWaitForTheClock(t *testing.T) {
+	w := newWorld(t)
+	w.now, w.unset = time.Unix(60, 0), true
+	w.put("gate/2026-11-20_10-00-00.mp4", video(t))
+	if err := os.Chtimes(w.path("gate/2026-11-20_10-00-00.mp4"), w.now, w.now); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	w.stays("gate/2026-11-20_10-00-00.mp4", "before the host's clock is set")
+	w.now, w.unset = epochTime, false
+	w.pass(time.Minute)
+	segs := w.segments()
+	if want := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC); len(segs) != 1 || !segs[0].Start.Equal(want) {
+		t.Errorf("taken over: %+v", segs)
+	}
+}
+
+// Where footage goes nowhere else, what is too old to be kept is not taken at all: it
+// may be the only copy.
+func TestTooOldToBeKept(t *testing.T) {
+	w := newWorld(t)
+	w.inbox.opts.MaxAge = 72 * time.Hour
+	w.put("gate/2026-11-20_10-00-00.mp4", video(t))
+	w.pass(time.Minute)
+	w.stays("gate/2026-11-20_10-00-00.mp4", "longer ago than retention.max_age")
+	if err := os.Rename(w.path("gate/2026-11-20_10-00-00.mp4"), w.path("gate/2026-11-21_10-00-00.mp4")); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Minute)
+	if n := len(w.segments()); n != 1 {
+		t.Errorf("%d segments of a file that is young enough", n)
 	}
 }

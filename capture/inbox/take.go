@@ -29,6 +29,9 @@ func (in *Inbox) take(ctx context.Context, camera Camera, path string, info fs.F
 		Start: start, End: start.Add(found.Duration), Duration: found.Duration, Size: found.Size, Checksum: found.Checksum,
 		VideoCodec: found.VideoCodec, AudioCodec: found.AudioCodec, Width: found.Width, Height: found.Height, FrameRate: found.FrameRate, Frames: found.Frames,
 	}
+	if in.opts.MaxAge > 0 && seg.End.Before(in.opts.Now().Add(-in.opts.MaxAge)) {
+		return &refusal{"it ended " + seg.End.Format(time.DateTime) + " UTC, which is longer ago than retention.max_age: it would be deleted at once", "raise retention.max_age, or keep the file elsewhere"}
+	}
 	if seg.Path, err = spool.PathFor(camera.ID, seg.ID, start); err != nil {
 		return err
 	}

@@ -10,19 +10,22 @@ import (
 // window; one that is gone or inactive does not count any more, except for this:
 // the central server makes a once schedule inactive soon after it has begun, so
 // one that has begun stays, as it was, until the window that it is a part of is
-// over. When it fails, as NewSet does, s is to be kept.
+// over. When now is zero it is not known, and each once schedule may have begun. When
+// it fails, as NewSet does, s is to be kept.
 func (s *Set) Update(schedules []Schedule, now time.Time) (*Set, error) {
 	next, err := NewSet(s.zone, schedules)
 	if err != nil {
 		return nil, err
 	}
-	kept := 0
-	for _, old := range s.begun(now) {
-		if old.Kind != Once || kept == MaxSchedules || slices.ContainsFunc(next.schedules, old.is) {
-			continue
+	begun := s.schedules
+	if !now.IsZero() {
+		begun = s.begun(now)
+	}
+	for _, old := range begun {
+		// More than a set may hold would be refused when it is made anew.
+		if old.Kind == Once && len(next.schedules) < MaxSchedules && !slices.ContainsFunc(next.schedules, old.is) {
+			next.schedules = append(next.schedules, old)
 		}
-		next.schedules = append(next.schedules, old)
-		kept++
 	}
 	return next, nil
 }

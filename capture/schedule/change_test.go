@@ -203,7 +203,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 		}
 		c.set = next
 	}
-	if n := len(c.set.Schedules()); n != 2*MaxSchedules {
+	if n := len(c.set.Schedules()); n != MaxSchedules {
 		t.Errorf("%d schedules", n)
 	}
 	if _, err := c.set.Update(make([]Schedule, MaxSchedules+1), c.at("08:30")); err == nil {
