@@ -375,6 +375,17 @@ func TestGivenUpBeforeTheClockIsSet(t *testing.T) {
 2026-11-23T10:58:50 2026-11-23T10:59:00 missing yes`)
 }
 
+// Until it has its time, nobody knows how old footage is.
+func TestUndatedIsNotTooOld(t *testing.T) {
+	b := newUnset(t)
+	b.record(10)
+	b.host.set(epoch.Add(time.Hour))
+	old, err := b.Locals(t.Context(), false, b.host.now().Add(-30*time.Minute), 10)
+	if must(t, err); len(old) != 1 || !old[0].Start.Equal(epoch.Add(-10*time.Second)) {
+		t.Errorf("older than half an hour: %+v", old)
+	}
+}
+
 // Nobody sets the clock: after a day footage goes out all the same, and says so.
 func TestClockIsNeverSet(t *testing.T) {
 	b := newUnset(t)
