@@ -144,11 +144,11 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	since, err := a.spool.AccountedUntil(ctx, a.camera)
 	a.check(err)
 	g := gap{from: now, cause: spool.Connecting}
-	if since.IsZero() || away == NotWanted {
-		since, g.detail = now, "for the first time"
-	}
 	if since.After(now) && since.Sub(now) < slowest { // as long as the last picture was to last
 		now, g.from = since, since
+	}
+	if since.IsZero() || away == NotWanted {
+		since, g.detail = now, "for the first time"
 	}
 	_, wanted := a.plan.At(now)
 	for _, w := range a.plan.Windows(since, now) {
