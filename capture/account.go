@@ -157,11 +157,11 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 		a.ledger.Failed(err.Error(), ledgerRemedy)
 	}
 	g := gap{from: now, cause: spool.Connecting}
-	if since.IsZero() || away == NotWanted {
-		since, g.detail = now, "for the first time"
-	}
 	if since.After(now) && since.Sub(now) < slowest { // as long as the last picture was to last
 		now, g.from = since, since
+	}
+	if since.IsZero() || away == NotWanted {
+		since, g.detail = now, "for the first time"
 	}
 	open, wanted := a.plan.At(now)
 	if wanted && away == spool.Reconfigured && since.Before(now) { // connecting is a part of it

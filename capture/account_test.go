@@ -63,6 +63,39 @@ type life struct {
 
 type span struct{ from, to time.Time }
 
+// A camera that is taken away and given back within seconds does not record what its
+// last picture was to last for a second time.
+func TestGivenBackWithinTheLastPicture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		slow := func(away spool.Cause) {
+			p := &script{}
+			o := b.options(func(ctx context.Context, r *Recorder) error {
+				return p.play(ctx, r, 1<<30, func(i int, s *media.Sample) {
+					s.DTS, s.PTS, s.Sync = s.DTS*75, s.PTS*75, true
+					if i > 0 {
+						sleep(ctx, 3*time.Second-frameTime)
+						s.Wall = time.Now()
+					}
+				})
+			})
+			o.Away = away
+			b.run(New(o))
+			sleep(t.Context(), 10*time.Second)
+			b.end()
+		}
+		slow("")
+		slow(NotWanted)
+		segs := b.segments(spool.Finished)
+		for i := 1; i < len(segs); i++ {
+			if segs[i].Start.Before(segs[i-1].End) {
+				t.Errorf("the segment of %v begins before the one of %v has ended, at %v", segs[i].Start, segs[i-1].Start, segs[i-1].End)
+			}
+		}
+	})
+}
+
 func newLife(t *testing.T, seed uint64) *life {
 	l := &life{t: t, random: dice{rand.New(rand.NewPCG(seed, 1))}, camera: dice{rand.New(rand.NewPCG(seed, 2))}, dir: t.TempDir()}
 	if l.random.IntN(3) > 0 {

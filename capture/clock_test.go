@@ -64,6 +64,40 @@ func TestHostsClockIsSet(t *testing.T) {
 	}
 }
 
+// A picture that was dated before the host's clock was set back does not take the
+// recorder's time with it into the future.
+func TestPictureOfTheTimeBeforeTheClockWasSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		var set atomic.Int64 // by how much the clock has been set
+		off := func() time.Duration { return time.Duration(set.Load()) }
+		p, dated, said := &script{}, time.Duration(0), time.Duration(0)
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.Wall, dated = s.Wall.Add(dated-frameTime), off() })
+		})
+		o.Now = func() time.Time { return time.Now().Add(off()) }
+		c := New(o)
+		c.recorder.step = func(time.Time, time.Time) (step time.Duration) {
+			step, said = off()-said, off()
+			return step
+		}
+		b.run(c)
+		sleep(t.Context(), 15500*time.Millisecond)
+		set.Store(int64(-time.Hour))
+		sleep(t.Context(), 35*time.Second)
+		b.end()
+		for _, s := range b.segments(spool.Finished) {
+			if (s.End.Sub(s.Start) - s.Duration).Abs() > time.Second {
+				t.Errorf("the segment of %v lasts %v, its media %v", s.Start, s.End.Sub(s.Start), s.Duration)
+			}
+		}
+		if gaps := b.gaps(); len(gaps) != 1 || gaps[0].Cause != spool.ClockStep {
+			t.Errorf("gaps %+v", gaps)
+		}
+	})
+}
+
 // A camera's clock that runs at another speed cuts segments instead of making them
 // longer than they were.
 func TestCamerasClockRunsFast(t *testing.T) {

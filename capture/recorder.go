@@ -140,8 +140,9 @@ func (r *Recorder) Write(s *media.Sample) error {
 	}
 	if video {
 		// Pictures that are shown in another order, and estimates of their time that
-		// become better, do not turn back time.
-		r.newest = later(r.newest, s.Wall)
+		// become better, do not turn back time. One of the future was dated before the
+		// host's clock was set back.
+		r.newest = later(r.newest, earlier(s.Wall, r.heard))
 		r.follow(r.newest)
 	}
 	late := video && !s.Sync && r.overdue(s)

@@ -161,6 +161,42 @@ func TestAppendCanBeRepeated(t *testing.T) {
 	}
 }
 
+// Sound without pictures goes into a file that has begun, and begins none: whatever the
+// memory of the part was used for before.
+func TestPartOfSoundAlone(t *testing.T) {
+	c := syntheticClip()
+	used := NewPart()
+	used.Reset(c.tracks[0].Codec)
+	used.Add(&media.Sample{DTS: 90000, PTS: 93600, Sync: true, Units: [][]byte{{1}}})
+	for name, p := range map[string]*Part{"new": NewPart(), "used": used} {
+		t.Run(name, func(t *testing.T) {
+			sound := func(dts int64) *Part {
+				p.Reset(c.tracks[0].Codec)
+				p.Add(&media.Sample{Track: 1, DTS: dts, PTS: dts, Units: [][]byte{{1, 2, 3}}})
+				return p
+			}
+			file := &memoryFile{}
+			w, err := NewWriter(file, testInfo(), c.tracks, 4000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Append(sound(0)); err != nil || w.Size() != 0 {
+				t.Fatalf("the file begins with sound: %d bytes, %v", w.Size(), err)
+			}
+			picture := NewPart()
+			picture.Reset(c.tracks[0].Codec)
+			picture.Add(&c.samples[0])
+			if err := w.Append(picture); err != nil {
+				t.Fatal(err)
+			}
+			before := w.Size()
+			if err := w.Append(sound(48000)); err != nil || w.Size() == before {
+				t.Errorf("sound behind the pictures is left out: %v", err)
+			}
+		})
+	}
+}
+
 func TestWatermarkFollowsSync(t *testing.T) {
 	c := syntheticClip()
 	file := &memoryFile{}

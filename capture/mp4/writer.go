@@ -77,7 +77,7 @@ func nominalDuration(t *media.Track) uint32 {
 // by the front of the file. After an error the file still holds all earlier
 // parts, and Append may be tried again.
 func (w *Writer) Append(p *Part) error {
-	if p.tracks[0].samples == nil || p.Len() == 0 {
+	if p.Len() == 0 || w.end == 0 && len(p.tracks[0].samples) == 0 {
 		return nil
 	}
 	if w.end == 0 {

@@ -30,9 +30,10 @@ type attempt struct {
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
 
-	began      time.Time // the origin of the monotonic times below
-	played     time.Duration
-	lastVideo  atomic.Int64 // when the last packet of a track came; 0 before the first
+	began      time.Time     // the origin of the monotonic times below
+	awake      time.Duration // silence counts from here on: the session plays, the process runs
+	looked     time.Duration // when the watchdog did
+	lastVideo  atomic.Int64  // when the last packet of a track came; 0 before the first
 	lastSound  atomic.Int64
 	lastSync   atomic.Int64 // when the last key frame came
 	tornAt     atomic.Int64 // since when pictures are dropped for want of one; 0: they are not
@@ -72,7 +73,8 @@ func (s *Session) attempt(ctx context.Context, transport Transport, sink Sink) e
 	if err := a.play(ctx, transport); err != nil {
 		return err
 	}
-	a.played = time.Since(a.began)
+	a.awake = time.Since(a.began)
+	a.looked = a.awake
 	a.conn.playing.Store(transport == TCP)
 	defer a.release(0) // the client is closed by then
 	return a.watch(ctx, transport)

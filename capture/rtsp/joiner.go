@@ -9,7 +9,6 @@ type piece struct {
 	stamp   uint32
 	pts     int64
 	arrival time.Duration // since the attempt began
-	now     time.Time
 }
 
 // maxJoined bounds what is put together, in bytes.

@@ -44,7 +44,7 @@ func (a *attempt) depacketize(src *source, pkt *rtp.Packet, pts int64) error {
 	}
 	p := piece{
 		accessUnit: takeApart(src.track.Codec, nalus), ssrc: pkt.SSRC, stamp: pkt.Timestamp, pts: pts,
-		arrival: time.Since(a.began), now: a.session.opts.Now(),
+		arrival: time.Since(a.began),
 	}
 	if !src.track.Codec.HasNALUnits() {
 		return a.accessUnit(src, &p)
@@ -75,7 +75,9 @@ func (a *attempt) accessUnit(src *source, p *piece) error {
 			a.jumped()
 		}
 	}
-	sample := v.take(&p.accessUnit, p.pts, p.now)
+	// The host's clock may have been set while it was kept back.
+	now := a.session.opts.Now().Add(p.arrival - time.Since(a.began))
+	sample := v.take(&p.accessUnit, p.pts, now)
 	if sample == nil {
 		return nil
 	}

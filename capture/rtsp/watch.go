@@ -40,8 +40,12 @@ func (a *attempt) watch(ctx context.Context, transport Transport) error {
 func (a *attempt) overdue(transport Transport) error {
 	s := a.session
 	up := time.Since(a.began)
-	since := func(last *atomic.Int64) time.Duration { return up - max(a.played, time.Duration(last.Load())) }
-	if transport == UDP && a.packets.Load() == 0 && up-a.played > s.opts.UDPTimeout {
+	if up-a.looked > s.watchEvery+s.opts.StallTimeout/2 {
+		a.awake = up // the process stood still: what came meanwhile waits in the sockets
+	}
+	a.looked = up
+	since := func(last *atomic.Int64) time.Duration { return up - max(a.awake, time.Duration(last.Load())) }
+	if transport == UDP && a.packets.Load() == 0 && up-a.awake > s.opts.UDPTimeout {
 		return &Failure{Cause: NothingUDP}
 	}
 	if silent := since(&a.lastVideo); silent > s.opts.StallTimeout {
@@ -51,7 +55,7 @@ func (a *attempt) overdue(transport Transport) error {
 		return &Failure{Cause: NoKeyFrame, Err: a.noKeyFrame(waited)}
 	}
 	// What is dropped is lost anyway; most cameras begin a session with a key frame.
-	if at := time.Duration(a.tornAt.Load()); at > 0 && up-at > s.opts.KeyframeTimeout {
+	if at := time.Duration(a.tornAt.Load()); at > 0 && up-max(a.awake, at) > s.opts.KeyframeTimeout {
 		return &Failure{Cause: NoKeyFrame, Err: a.noKeyFrame(up - at)}
 	}
 	// Sound that was never heard does not keep the pictures from being recorded.

@@ -40,11 +40,12 @@ const worth = `CASE
 	ELSE 3 END`
 
 // Locals lists finished segments in the order in which their files should go when
-// room is needed: by their worth, then oldest first. Those that ended after
-// endedBefore are left out, unless that is zero.
+// room is needed: by their worth, then oldest first, which is not what a clock that is
+// not set says. Those that ended after endedBefore are left out, unless that is zero, and those of
+// which it is not known yet.
 func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]Local, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT `+segmentColumns+`, `+worth+` AS worth FROM segments
-		WHERE state = 'finished' AND (?3 = 0 OR end_us < ?3) ORDER BY worth, start_us LIMIT ?4`,
+		WHERE state = 'finished' AND (?3 = 0 OR end_us < ?3 AND dated <> 'later') ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
 		centralConfigured, s.names(false), micros(endedBefore), limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list local segments: %w", err)
@@ -106,7 +107,8 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		if left == OnlyCopy {
 			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us)
-				SELECT camera_id, start_us, end_us, ?, given_up, boot, booted_us FROM segments WHERE id = ?`, GivenUp, seg.ID)
+				SELECT camera_id, start_us, end_us, ?2, given_up, iif(dated = 'later', boot, ''), iif(dated = 'later', booted_us, 0) FROM segments WHERE id = ?1`,
+				seg.ID, GivenUp)
 			if err != nil {
 				return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
 			}

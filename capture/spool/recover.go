@@ -148,6 +148,9 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recover
 	r.Empty++
 	s.opts.Log.Warn().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
 		Msg("segment ends before its first whole part: nothing in it can be played, it is removed")
+	if err := s.unplayed(ctx, seg.ID, AgentStopped, "segment cut off before its first whole part"); err != nil {
+		return err
+	}
 	if err := s.empty(ctx, seg.ID); err != nil {
 		return err
 	}
@@ -160,7 +163,7 @@ func (s *Spool) setAside(ctx context.Context, seg Segment, name string, r *Recov
 	aside := name + ".damaged"
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Str("moved_to", aside).
 		Msg("the front of a segment's file is damaged: it cannot be played and is not uploaded; look at the disk")
-	if err := s.GapBetween(ctx, seg.CameraID, seg.Start, seg.Start, DiskFailed, "segment file damaged"); err != nil {
+	if err := s.unplayed(ctx, seg.ID, DiskFailed, "segment file damaged"); err != nil {
 		return err
 	}
 	if err := os.Rename(name, aside); err != nil {

@@ -357,6 +357,35 @@ func TestLittleTimeForWhatIsUndated(t *testing.T) {
 2026-11-23T10:00:50 2026-11-23T10:01:00 finished yes`)
 }
 
+// What was recorded before the clock was set is not the oldest, and what of it had to
+// make room is missing at its true time.
+func TestGivenUpBeforeTheClockIsSet(t *testing.T) {
+	b := newUnset(t)
+	b.record(10)
+	b.host.up += time.Minute
+	locals, err := b.Locals(t.Context(), true, time.Time{}, 10)
+	must(t, err)
+	must(t, b.GiveUp(t.Context(), locals[len(locals)-1], "no room"))
+	b.host.set(epoch.Add(time.Hour))
+	b.follow()
+	b.wantAccount(`
+2026-11-23T09:59:50 2026-11-23T10:00:00 finished yes
+2026-11-23T10:00:00 2026-11-23T10:58:50 agent stopped
+2026-11-23T10:58:50 2026-11-23T10:59:00 deleted unsent
+2026-11-23T10:58:50 2026-11-23T10:59:00 missing yes`)
+}
+
+// Until it has its time, nobody knows how old footage is.
+func TestUndatedIsNotTooOld(t *testing.T) {
+	b := newUnset(t)
+	b.record(10)
+	b.host.set(epoch.Add(time.Hour))
+	old, err := b.Locals(t.Context(), false, b.host.now().Add(-30*time.Minute), 10)
+	if must(t, err); len(old) != 1 || !old[0].Start.Equal(epoch.Add(-10*time.Second)) {
+		t.Errorf("older than half an hour: %+v", old)
+	}
+}
+
 // Nobody sets the clock: after a day footage goes out all the same, and says so.
 func TestClockIsNeverSet(t *testing.T) {
 	b := newUnset(t)

@@ -85,21 +85,54 @@ func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
 	if err != nil || seg.Dated == DatedLater {
 		return err // which of them follows is known when they have got their times
 	}
+	next, err := s.follows(ctx, seg)
+	if err != nil {
+		return err
+	}
+	switch {
+	case next.IsZero() || next.Equal(seg.End):
+		return nil
+	case next.Sub(seg.End) > maxLast:
+		return s.GapBetween(ctx, seg.CameraID, seg.End, next, AgentStopped, "lost when the agent or the host was killed")
+	}
+	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, micros(next), seg.ID)
+}
+
+// follows is the beginning of what the ledger has of a camera after a segment.
+func (s *Spool) follows(ctx context.Context, seg Segment) (time.Time, error) {
 	var us int64
-	err = s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
 		SELECT start_us AS at FROM segments
 			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND dated <> 'later' AND `+ours+`
 		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
 		seg.CameraID, micros(seg.Start), micros(seg.End)).Scan(&us)
 	if err != nil {
-		return fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
+		return time.Time{}, fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
 	}
-	next := fromMicros(us)
-	switch {
-	case us == 0 || next.Equal(seg.End):
-		return nil
-	case next.Sub(seg.End) > maxLast:
-		return s.GapBetween(ctx, seg.CameraID, seg.End, next, AgentStopped, "lost when the agent or the host was killed")
+	return fromMicros(us), nil
+}
+
+// unplayed notes that nothing of a segment can be played: its time is missing, up to what
+// the ledger has after it, else to where the agent is last known to have run. A gap that
+// is open since before holds it already.
+func (s *Spool) unplayed(ctx context.Context, id string, cause Cause, detail string) error {
+	seg, err := s.Segment(ctx, id)
+	if err != nil || seg.Dated == DatedLater {
+		return err // what is before the next one is noted when that has got its time
 	}
-	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, us, seg.ID)
+	var open bool
+	err = s.ledger.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM gaps WHERE camera_id = ? AND end_us = 0 AND start_us <= ?)`,
+		seg.CameraID, micros(seg.Start)).Scan(&open)
+	if err != nil {
+		return fmt.Errorf("ledger: look what is missing around segment %s: %w", id, err)
+	}
+	seg.End = seg.Start
+	next, err := s.follows(ctx, seg)
+	if next.IsZero() && !s.before.After(s.opts.Now()) {
+		next = s.before
+	}
+	if err != nil || open || !next.After(seg.Start) {
+		return err
+	}
+	return s.GapBetween(ctx, seg.CameraID, seg.Start, next, cause, detail)
 }

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -90,6 +91,49 @@ func TestRecoveredSegmentsEnd(t *testing.T) {
 	must(t, err)
 	if len(gaps) != 2 || gaps[0].Cause != AgentStopped || !gaps[0].End.Equal(gaps[1].Start) || gaps[0].Start.Sub(start) != 4*time.Second {
 		t.Errorf("what was torn off: %+v", gaps)
+	}
+}
+
+// A segment of which nothing can be played leaves its time as a gap, not a moment of it.
+func TestTimeOfSegmentsThatCannotBePlayed(t *testing.T) {
+	ctx, now := t.Context(), epoch
+	o := testOptions(t, t.TempDir())
+	o.Now = func() time.Time { return now }
+	s, err := Open(ctx, o)
+	must(t, err)
+	for _, camera := range []string{"followed", "last", "connecting"} {
+		rec := begin(t, s, camera, epoch)
+		must(t, rec.file.Close())
+		if camera == "connecting" {
+			must(t, s.GapOpened(ctx, camera, epoch.Add(-time.Minute), Unreachable, ""))
+			continue
+		}
+		must(t, s.Begun(ctx, rec.Segment))
+	}
+	must(t, s.GapOpened(ctx, "followed", epoch.Add(3*time.Second), Unreachable, ""))
+	now = now.Add(10 * time.Second)
+	s.Alive()
+	must(t, s.Close())
+	now = now.Add(time.Hour)
+	s, err = Open(ctx, o)
+	must(t, err)
+	defer s.Close()
+	_, err = s.Recover(ctx)
+	must(t, err)
+	for camera, want := range map[string][]Stretch{
+		"followed":   {{epoch, epoch.Add(3 * time.Second)}, {epoch.Add(3 * time.Second), epoch.Add(10 * time.Second)}},
+		"last":       {{epoch, epoch.Add(10 * time.Second)}},
+		"connecting": {{epoch.Add(-time.Minute), epoch.Add(10 * time.Second)}},
+	} {
+		var got []Stretch
+		gaps, err := s.Gaps(ctx, camera)
+		must(t, err)
+		for _, g := range gaps {
+			got = append(got, Stretch{g.Start, g.End})
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("gaps of camera %s: %v, want %v", camera, got, want)
+		}
 	}
 }
 
