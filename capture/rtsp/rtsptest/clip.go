@@ -13,6 +13,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h265"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 	"github.com/pion/rtp"
 )
@@ -27,6 +29,7 @@ type Clip struct {
 type clipUnit struct {
 	track    int
 	dts, pts int64 // at 90 kHz, from the clip's start
+	key      bool
 	packets  []*rtp.Packet
 }
 
@@ -91,7 +94,9 @@ func (c *Clip) track(r *mpegts.Reader, t *mpegts.Track) error {
 			return err
 		}
 		c.media(description.MediaTypeVideo, f)
-		r.OnDataH264(t, func(pts, dts int64, au [][]byte) error { return c.unit(n, dts, pts, au, enc.Encode) })
+		r.OnDataH264(t, func(pts, dts int64, au [][]byte) error {
+			return c.unit(n, dts, pts, h264.IsRandomAccess(au), au, enc.Encode)
+		})
 	case *mpegts.CodecH265:
 		f := &format.H265{PayloadTyp: 96}
 		enc, err := f.CreateEncoder()
@@ -99,7 +104,9 @@ func (c *Clip) track(r *mpegts.Reader, t *mpegts.Track) error {
 			return err
 		}
 		c.media(description.MediaTypeVideo, f)
-		r.OnDataH265(t, func(pts, dts int64, au [][]byte) error { return c.unit(n, dts, pts, au, enc.Encode) })
+		r.OnDataH265(t, func(pts, dts int64, au [][]byte) error {
+			return c.unit(n, dts, pts, h265.IsRandomAccess(au), au, enc.Encode)
+		})
 	case *mpegts.CodecMPEG4Audio:
 		f := &format.MPEG4Audio{PayloadTyp: 97, Config: &codec.Config, SizeLength: 13, IndexLength: 3, IndexDeltaLength: 3}
 		enc, err := f.CreateEncoder()
@@ -110,7 +117,7 @@ func (c *Clip) track(r *mpegts.Reader, t *mpegts.Track) error {
 		r.OnDataMPEG4Audio(t, func(pts int64, aus [][]byte) error {
 			for i, au := range aus {
 				at := pts + int64(i)*1024*tsRate/int64(codec.SampleRate)
-				if err := c.unit(n, at, at, [][]byte{au}, enc.Encode); err != nil {
+				if err := c.unit(n, at, at, false, [][]byte{au}, enc.Encode); err != nil {
 					return err
 				}
 			}
@@ -126,18 +133,20 @@ func (c *Clip) media(kind description.MediaType, f format.Format) {
 	c.desc.Medias = append(c.desc.Medias, &description.Media{Type: kind, Formats: []format.Format{f}})
 }
 
-func (c *Clip) unit(track int, dts, pts int64, au [][]byte, encode func([][]byte) ([]*rtp.Packet, error)) error {
+func (c *Clip) unit(track int, dts, pts int64, key bool, au [][]byte, encode func([][]byte) ([]*rtp.Packet, error)) error {
 	packets, err := encode(au)
 	if err != nil {
 		return err
 	}
-	c.units = append(c.units, clipUnit{track: track, dts: dts, pts: pts, packets: packets})
+	c.units = append(c.units, clipUnit{track: track, dts: dts, pts: pts, key: key, packets: packets})
 	return nil
 }
 
 // Play serves a clip under a path until ctx ends, in real time, with timestamps
 // that run on from loop to loop.
-func (h *Hub) Play(ctx context.Context, path string, c *Clip) error {
+func (h *Hub) Play(ctx context.Context, path string, c *Clip) error { return h.play(ctx, path, c, nil) }
+
+func (h *Hub) play(ctx context.Context, path string, c *Clip, t *tally) error {
 	stream, err := h.publish("/"+path, &description.Session{Medias: c.desc.Medias})
 	if err != nil {
 		return err
@@ -147,11 +156,16 @@ func (h *Hub) Play(ctx context.Context, path string, c *Clip) error {
 	for round := int64(0); ; round++ {
 		for i := range c.units {
 			u := &c.units[i]
-			at := round*c.length + u.dts
-			if !sleepUntil(ctx, began.Add(time.Duration(at)*time.Second/tsRate)) {
+			due := began.Add(time.Duration(round*c.length+u.dts) * time.Second / tsRate)
+			if !sleepUntil(ctx, due) {
 				return nil
 			}
-			c.send(stream, u, round, &sequence[u.track])
+			packets := u.packets
+			if t != nil && u.track == 0 {
+				number := numberPacket(packets[0], t.next(u.key, time.Since(due)))
+				packets = append([]*rtp.Packet{number}, packets...)
+			}
+			c.send(stream, u, packets, round, &sequence[u.track])
 		}
 	}
 }
@@ -171,10 +185,10 @@ func sleepUntil(ctx context.Context, at time.Time) bool {
 	}
 }
 
-func (c *Clip) send(stream *gortsplib.ServerStream, u *clipUnit, round int64, sequence *uint16) {
+func (c *Clip) send(stream *gortsplib.ServerStream, u *clipUnit, packets []*rtp.Packet, round int64, sequence *uint16) {
 	media := c.desc.Medias[u.track]
 	rate := int64(media.Formats[0].ClockRate())
-	for _, p := range u.packets {
+	for _, p := range packets {
 		pkt := *p
 		*sequence++
 		pkt.SequenceNumber = *sequence

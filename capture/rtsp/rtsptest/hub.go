@@ -26,6 +26,7 @@ type Hub struct {
 	mu      sync.Mutex
 	streams map[string]*gortsplib.ServerStream
 	arrived map[string]chan struct{}
+	tallies map[string]*tally // of those whose pictures are numbered
 }
 
 // NewHub starts a hub on a free port.
@@ -37,7 +38,7 @@ func NewSecureHub(c tls.Certificate) (*Hub, error) {
 }
 
 func newHub(secure *tls.Config) (*Hub, error) {
-	h := &Hub{streams: map[string]*gortsplib.ServerStream{}, arrived: map[string]chan struct{}{}}
+	h := &Hub{streams: map[string]*gortsplib.ServerStream{}, arrived: map[string]chan struct{}{}, tallies: map[string]*tally{}}
 	for range 100 {
 		h.port = 20000 + 4*rand.IntN(8000)
 		h.server = &gortsplib.Server{
@@ -141,7 +142,11 @@ func (h *Hub) OnSetup(ctx *gortsplib.ServerHandlerOnSetupCtx) (*base.Response, *
 }
 
 // OnPlay answers a reader.
-func (h *Hub) OnPlay(*gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+func (h *Hub) OnPlay(ctx *gortsplib.ServerHandlerOnPlayCtx) (*base.Response, error) {
+	if t := h.tally(ctx.Path); t != nil {
+		ctx.Session.SetUserData(t)
+		t.played()
+	}
 	return &base.Response{StatusCode: base.StatusOK}, nil
 }
 
