@@ -1,0 +1,115 @@
+package check
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// Verdict is what a run has come to.
+type Verdict struct {
+	Sent, Stored, Repeated   int // frames
+	Missing, Explained, Lost int // frames; Lost are those that nothing explains
+
+	Objects, Damaged      int
+	Unknown               int // objects of which central does not know
+	Segments              int // at central
+	Again, AnswersLost    int // rows beyond one for each segment; registrations whose answer may not have arrived
+	Incomplete, Abandoned int // segments: never completed; reported as failed, and the disk was full
+	Uploads, Local        int // left over
+
+	Findings []string // what makes it fail, for people
+}
+
+// Failed says whether anything is not as it has to be.
+func (v *Verdict) Failed() bool { return len(v.Findings) > 0 }
+
+func (v *Verdict) fault(format string, args ...any) {
+	v.Findings = append(v.Findings, fmt.Sprintf(format, args...))
+}
+
+// Judge compares.
+func Judge(e Evidence) Verdict {
+	v := Verdict{Findings: slices.Clone(e.Faults)}
+	v.frames(e)
+	v.objects(e)
+	v.rows(e)
+	v.Uploads, v.Local = len(e.Uploads), len(e.Local)
+	for _, key := range e.Uploads {
+		v.fault("an upload is left open: %s", key)
+	}
+	for _, file := range e.Local {
+		v.fault("a file is left: %s", file)
+	}
+	if v.Sent == 0 {
+		v.fault("the cameras have sent nothing: nothing is proven")
+	}
+	return v
+}
+
+func (v *Verdict) objects(e Evidence) {
+	rows := map[string]Row{}
+	for _, r := range e.Rows {
+		if r.status() == "completed" {
+			rows[r.Key] = r
+		}
+	}
+	for _, o := range e.Objects {
+		v.Objects++
+		if o.Damage != "" {
+			v.Damaged++
+			v.fault("object %s is damaged: %s", o.Key, o.Damage)
+		}
+		r, known := rows[o.Key]
+		switch {
+		case !known:
+			v.Unknown++
+			v.fault("object %s: central does not know of it", o.Key)
+		case r.Size != o.Size || r.Camera != o.Camera:
+			v.fault("object %s has %d bytes of camera %s, central was told %d of %s", o.Key, o.Size, o.Camera, r.Size, r.Camera)
+		}
+		delete(rows, o.Key)
+	}
+	for key, r := range rows {
+		v.Incomplete++
+		v.fault("recording %s is completed at central, and there is no object %s", r.ID, key)
+	}
+}
+
+func (v *Verdict) rows(e Evidence) {
+	segments := map[string][]Row{}
+	for _, r := range e.Rows {
+		segments[r.Segment] = append(segments[r.Segment], r)
+		if r.Lost {
+			v.AnswersLost++
+		}
+	}
+	v.Segments = len(segments)
+	for _, id := range slices.Sorted(maps.Keys(segments)) {
+		rows := segments[id]
+		v.Again += len(rows) - 1
+		completed := 0
+		for _, r := range rows {
+			if r.status() == "completed" {
+				completed++
+			}
+		}
+		switch {
+		case completed == 1:
+		case completed > 1:
+			v.fault("segment %s is completed %d times", id, completed)
+		case slices.ContainsFunc(rows, func(r Row) bool { return r.status() == "failed" }) && e.diskWasFull():
+			v.Abandoned++
+		default:
+			v.Incomplete++
+			v.fault("segment %s (recording %s) was never completed: %v", id, rows[0].ID, rows[0].Statuses)
+		}
+	}
+	if v.Again > v.AnswersLost {
+		v.fault("%d segments were registered again, and only %d answers were lost", v.Again, v.AnswersLost)
+	}
+}
+
+func (e Evidence) diskWasFull() bool {
+	return slices.ContainsFunc(e.Outages, func(o Outage) bool { return o.Kind == DiskFull })
+}
