@@ -196,15 +196,15 @@ func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
 		a.torn(src, "packets of the video are missing")
 	}
 	a.lastSeq, a.seqKnown = pkt.SequenceNumber, true
-	pts, ok := a.client.PacketPTS2(src.media, pkt)
-	if !ok {
-		return nil
-	}
-	nalus, err := src.decode(pkt)
+	pts, timed := a.client.PacketPTS2(src.media, pkt)
+	nalus, err := src.decode(pkt) // the first key frame may begin with what has no time yet
 	if err != nil {
 		if !isUnfinished(err) {
 			a.torn(src, "a packet of the video cannot be read: "+err.Error())
 		}
+		return nil
+	}
+	if !timed {
 		return nil
 	}
 	pts, jumped := a.pictures.place(pts, src.track.ClockRate, time.Since(a.began), frameTime)

@@ -367,3 +367,33 @@ func TestUnitsAreTheCamerasBytes(t *testing.T) {
 		}
 	}
 }
+
+// What a camera sends of the first picture before its parameter sets, in packets of
+// their own, belongs to it like all else.
+func TestMessageBeforeTheFirstKeyFrame(t *testing.T) {
+	units := clip(t, media.H264)
+	pack := newPacketizer(t, media.H264)
+	message := []byte("\x06\x05\x12sixteen bytes: idAB\x80")
+	url := camera(t, media.H264, func(p *rtsptest.Player) {
+		for n, u := range units[:10] {
+			packets := pack.packets(u.nalus, uint32(u.pts))
+			if n == 0 {
+				first := *packets[0]
+				first.Payload, first.Marker, first.SequenceNumber = message, false, packets[0].SequenceNumber-1
+				packets = append([]*rtp.Packet{&first}, packets...)
+			}
+			for _, pkt := range packets {
+				if p.Send(0, pkt) != nil {
+					return
+				}
+			}
+		}
+	})
+	c := &collector{enough: 5}
+	if err := runSession(t, options(t, url), c); !errors.Is(err, errEnough) {
+		t.Fatal(err)
+	}
+	if got := c.samples[0].Units[0]; !bytes.Equal(got, message) {
+		t.Errorf("the first picture begins with %q, want %q", got[:min(len(got), 30)], message)
+	}
+}
