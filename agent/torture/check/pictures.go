@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,7 +24,7 @@ const digits = 8
 
 // ReadClip takes the fingerprints of a clip of H.264 with one slice for each picture.
 func ReadClip(ctx context.Context, file string) (Pictures, error) {
-	stream, said, err := ffmpeg(ctx, file, "-map", "0:v:0", "-c", "copy", "-f", "h264", "pipe:1")
+	stream, said, err := ffmpeg(ctx, file, copied...)
 	if err != nil || said != "" {
 		return nil, fmt.Errorf("read the clip %s: %v %s", file, err, said)
 	}
@@ -40,7 +41,7 @@ func ReadClip(ctx context.Context, file string) (Pictures, error) {
 // it: ffmpeg has to decode all of it without a complaint, and each picture has to be,
 // byte for byte, what the camera has sent under its number.
 func inspect(ctx context.Context, file string, clip Pictures) (numbers []int, damage string) {
-	stream, said, err := ffmpeg(ctx, file, "-map", "0:v:0", "-c", "copy", "-f", "h264", "pipe:1", "-map", "0", "-f", "null", "-")
+	stream, said, err := ffmpeg(ctx, file, append(slices.Clone(copied), "-map", "0", "-f", "null", "-")...)
 	numbers, damage = compare(stream, clip)
 	switch {
 	case said != "":
@@ -50,6 +51,9 @@ func inspect(ctx context.Context, file string, clip Pictures) (numbers []int, da
 	}
 	return numbers, damage
 }
+
+// copied has ffmpeg write the coded pictures as they are, whatever their times.
+var copied = strings.Fields("-map 0:v:0 -c copy -bsf:v h264_mp4toannexb,setts=ts=N -f h264 pipe:1")
 
 func ffmpeg(ctx context.Context, file string, args ...string) (out []byte, said string, err error) {
 	var stdout, stderr bytes.Buffer

@@ -6,7 +6,7 @@ import (
 )
 
 // shownFindings is how many findings are told; the rest is counted.
-const shownFindings = 40
+const shownFindings = 60
 
 // Print tells the verdict.
 func (v *Verdict) Print(w io.Writer) {
