@@ -72,11 +72,12 @@ const (
 func (c *Camera) Run(ctx context.Context) {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	var written, edges sync.WaitGroup
+	c.recorder.resume(ctx, cmp.Or(c.opts.Away, spool.AgentStopped))
 	written.Go(func() { c.recorder.run(writing) })
 	defer written.Wait()
 	defer stopWriting()
+	defer c.recorder.stopped()
 
-	c.gapSinceLastRun(ctx)
 	edges.Go(func() { c.edges(ctx) })
 	defer edges.Wait()
 	pause := backoff.NewExponentialBackOff()
@@ -88,8 +89,8 @@ func (c *Camera) Run(ctx context.Context) {
 		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
 		began := c.opts.Now()
 		over, err := c.session(ctx)
-		if over { // the next start knows how long the gap is; between windows there is none
-			c.recorder.ended("", "")
+		if over {
+			c.recorder.stopped()
 			pause.Reset()
 			continue
 		}
@@ -154,30 +155,37 @@ func (c *Camera) session(ctx context.Context) (over bool, err error) {
 }
 
 // edges accounts for the windows' edges, whether or not anything comes from the
-// camera: from an opening on footage is missing, after a closing it is not.
+// camera: from an opening on footage is missing, after a closing it is not. It lives
+// by a clock that is behind by tail: a window's last pictures have come by then.
 func (c *Camera) edges(ctx context.Context) {
-	w, open := c.opts.Plan.At(c.opts.Now())
+	plan := c.opts.Plan
+	w, open := plan.At(c.opts.Now().Add(-tail))
 	for ctx.Err() == nil {
-		changed := c.opts.Plan.watch()
-		again := c.opts.Now().Add(planEvery)
-		if next, found := c.opts.Plan.Next(c.opts.Now()); found {
-			again = earlier(again, next)
+		changed := plan.watch()
+		now := c.opts.Now()
+		edge, found := plan.Next(now.Add(-tail))
+		again := now.Add(planEvery)
+		if found {
+			again = earlier(again, edge.Add(tail))
 		}
 		replanned := c.waitUntil(ctx, again, changed)
-		now := c.opts.Now()
-		next, opened := c.opts.Plan.At(now)
+		if ctx.Err() != nil {
+			return
+		}
+		c.opts.Spool.Alive()
+		now = c.opts.Now()
+		next, opened := plan.At(now.Add(-tail))
+		another := open && opened && next.Start.After(w.End) // one ended and one began meanwhile
+		if open && !opened || another {
+			c.recorder.closed(w.Start, earlier(w.End, now))
+		}
 		switch {
-		case opened && !open && replanned: // perhaps in the middle of its window
+		case opened && !open && replanned && !next.Start.Equal(edge): // perhaps in the middle of its window
 			c.recorder.opened(now)
-		case opened && !open:
+		case opened && !open || another:
 			c.recorder.opened(next.Start)
-		case open && !opened:
-			wait(ctx, tail) // its last pictures may still arrive
-			c.recorder.closed(earlier(w.End, now))
 		}
-		if ctx.Err() == nil {
-			w, open = next, opened
-		}
+		w, open = next, opened
 	}
 }
 
@@ -240,28 +248,4 @@ func explain(err error) (cause, remedy string) {
 		return err.Error(), ""
 	}
 	return "the camera ended the session", ""
-}
-
-// gapSinceLastRun accounts for the time in which the camera did not run, as far as
-// there was to be footage.
-func (c *Camera) gapSinceLastRun(ctx context.Context) {
-	now := c.opts.Now()
-	until, err := c.opts.Spool.AccountedUntil(ctx, c.opts.ID)
-	cause, detail := cmp.Or(c.opts.Away, spool.AgentStopped), ""
-	if until.IsZero() || cause == NotWanted {
-		until, cause, detail = now, spool.Connecting, "for the first time"
-	}
-	_, open := c.opts.Plan.At(now)
-	for _, w := range c.opts.Plan.Windows(until, now) {
-		if err == nil && (w.End.Before(now) || !open) {
-			err = c.opts.Spool.GapBetween(ctx, c.opts.ID, w.Start, w.End, cause, detail)
-		}
-		until = w.Start
-	}
-	if err == nil && open {
-		err = c.opts.Spool.GapOpened(ctx, c.opts.ID, until, cause, detail)
-	}
-	if err != nil {
-		c.log.Error().Err(err).Msg("the gap since the last run could not be noted")
-	}
 }

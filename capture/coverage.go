@@ -61,5 +61,5 @@ func (r *Recorder) sofar(since time.Time) time.Duration {
 	if since.After(from) {
 		from = since
 	}
-	return max(0, r.end.Sub(from)-r.current.missing)
+	return max(0, r.end.Sub(from)-r.current.missing-max(0, r.stepped))
 }

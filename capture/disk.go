@@ -22,22 +22,23 @@ type Spool interface {
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
-	Overtaken(ctx context.Context, id string, by time.Time) error
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
 	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
 	AccountedUntil(ctx context.Context, cameraID string) (time.Time, error)
+	Alive()
 }
 
 // disk carries out a recorder's jobs, one after the other, in one goroutine.
 type disk struct {
-	spool  Spool
-	camera string // its id
-	log    zerolog.Logger
-	now    func() time.Time
-	sync   time.Duration
-	meter  *meter
-	outage *outage.Outage
+	spool   Spool
+	account account
+	log     zerolog.Logger
+	now     func() time.Time
+	sync    time.Duration
+	meter   *meter
+	outage  *outage.Outage
+	buffers *Buffers
 
 	hints   chan struct{} // one slot: there is something to do
 	live    func()        // footage is on the disk again
@@ -74,28 +75,14 @@ func (d *disk) do(ctx context.Context, j job) {
 	default:
 		if err := d.append(ctx, j.segment, j.part); err != nil {
 			j.segment.open.failed.Store(true)
-			d.lost(ctx, j.from, err)
+			d.lost(ctx, j, err)
 		}
 	}
 }
 
 func (d *disk) note(ctx context.Context, g gap) {
-	var err error
-	switch {
-	case g.to.IsZero():
-		err = d.spool.GapOpened(ctx, d.camera, g.from, g.cause, g.detail)
-	case g.from.IsZero():
-		err = d.spool.GapClosed(ctx, d.camera, g.to)
-	default:
-		err = d.spool.GapBetween(ctx, d.camera, g.from, g.to, g.cause, g.detail)
-	}
-	if g.cause == spool.ClockStep {
-		d.log.Warn().Time("from", g.from).Time("to", g.to).Msg("the host's clock was set while recording: a new segment begins")
-	}
-	if err != nil {
-		d.log.Error().Err(err).Str("cause", string(g.cause)).Time("from", g.from).Msg("a gap could not be noted")
-	}
-	if g.cause == spool.DiskSlow {
+	d.account.note(ctx, g)
+	if g.kind == lasting && g.cause == spool.DiskSlow {
 		d.outage.Failed(g.detail, "use a faster disk, fewer cameras or a lower bit rate; look for what else uses the disk")
 	}
 }
@@ -109,6 +96,7 @@ func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 		}
 	}
 	if o.file == nil {
+		d.account.begins(ctx, seg)
 		if err := d.create(seg); err != nil {
 			return err
 		}
@@ -152,9 +140,7 @@ func (d *disk) begun(ctx context.Context, seg *segment) {
 		return
 	}
 	seg.open.begun = true
-	if err := d.spool.GapClosed(ctx, seg.CameraID, seg.Start); err != nil {
-		d.log.Error().Err(err).Msg("the end of a gap could not be noted")
-	}
+	d.account.begun(ctx, seg)
 	d.outage.Recovered()
 	d.live()
 	d.log.Info().Str("segment", seg.ID).Time("start", seg.Start).Str("codec", seg.VideoCodec).
@@ -189,6 +175,7 @@ func (d *disk) finish(ctx context.Context, seg *segment) {
 	if o.file == nil {
 		return // nothing could be written of it
 	}
+	defer d.account.ended(seg)
 	if err := d.tryFinish(ctx, seg); err != nil {
 		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment could not be finished; it is tried again, and recovered at the next start")
 		d.late = append(d.late, seg)
@@ -213,14 +200,14 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 			return err
 		}
 		o.begun = true
+		d.account.begun(ctx, seg)
 	}
+	if o.failed.Load() { // its end could not be written, and is missing already
+		seg.end = earlier(seg.end, later(seg.Start, d.account.until))
+	}
+	result.Pictures = max(seg.end.Sub(seg.Start), time.Microsecond) // by the host's clock, as gaps are
 	if err := d.spool.Finished(ctx, seg.ID, seg.Start, result); err != nil {
 		return err
-	}
-	if next := seg.next; next.After(seg.Start) && next.Before(seg.Start.Add(result.Duration)) {
-		if err := d.spool.Overtaken(ctx, seg.ID, next); err != nil {
-			d.log.Error().Err(err).Str("segment", seg.ID).Msg("the end of a segment could not be corrected")
-		}
 	}
 	d.log.Info().Str("segment", seg.ID).Dur("duration", result.Duration).Int64("bytes", result.Size).
 		Int64("frames", result.Frames).Msg("segment finished")
@@ -232,10 +219,15 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 
 // finishLate tries the segments again that could not be finished.
 func (d *disk) finishLate(ctx context.Context) {
-	if len(d.late) == 0 || d.now().Sub(d.lateAt) < finishLateEvery {
+	if d.now().Sub(d.lateAt) < finishLateEvery {
 		return
 	}
 	d.lateAt = d.now()
+	d.late = append(d.late, d.buffers.left()...)
+	d.tryLate(ctx)
+}
+
+func (d *disk) tryLate(ctx context.Context) {
 	var still []*segment
 	for _, seg := range d.late {
 		if err := d.tryFinish(ctx, seg); err != nil {
@@ -245,13 +237,20 @@ func (d *disk) finishLate(ctx context.Context) {
 	d.late = still
 }
 
+// leave tries once more what could not be finished, and leaves the rest to others.
+func (d *disk) leave(ctx context.Context) {
+	d.tryLate(ctx)
+	d.buffers.leave(d.late)
+	d.late = nil
+}
+
 // lost accounts for footage that could not be written.
-func (d *disk) lost(ctx context.Context, from time.Time, err error) {
+func (d *disk) lost(ctx context.Context, j job, err error) {
 	d.meter.failed(err.Error())
 	d.outage.Failed(err.Error(), "make room on the disk, or mend it; recording goes on with the next key frame that fits")
 	cause := spool.DiskFailed
 	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
 		cause = spool.DiskFull
 	}
-	d.note(ctx, gap{from: from, cause: cause, detail: err.Error()})
+	d.account.lost(ctx, j.segment, j.from, cause, err.Error())
 }

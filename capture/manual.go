@@ -66,8 +66,16 @@ func (p *Plan) scheduled(t time.Time) (w schedule.Window, open bool) {
 	return schedule.Window{}, false
 }
 
-// upcoming is the first window of the schedules that opens after t.
+// upcoming is the first window that opens after t.
 func (p *Plan) upcoming(t time.Time) (w schedule.Window, found bool) {
+	w, found = p.nextScheduled(t)
+	if p.manual.Start.After(t) && (!found || p.manual.Start.Before(w.Start)) {
+		return p.manual, true // t is when a picture was taken, or an edge is accounted for
+	}
+	return w, found
+}
+
+func (p *Plan) nextScheduled(t time.Time) (w schedule.Window, found bool) {
 	if !p.stopped.Holds(t) {
 		return p.set.Upcoming(t)
 	}

@@ -14,7 +14,8 @@ type Plan struct {
 	set     *schedule.Set   // nil: at all times
 	manual  schedule.Window // what is recorded by hand
 	stopped schedule.Window // what of the schedules' windows is not recorded, by hand
-	version int
+	version int             // counts changes
+	replans int             // of them, those of what is wanted
 	changed chan struct{} // closed, and made anew, with each change
 }
 
@@ -39,7 +40,7 @@ func (p *Plan) change(do func() bool) {
 	if !do() {
 		return
 	}
-	p.version++
+	p.version, p.replans = p.version+1, p.replans+1
 	close(p.changed)
 	p.changed = make(chan struct{})
 }
@@ -153,6 +154,20 @@ func (p *Plan) watch() <-chan struct{} {
 	return p.changed
 }
 
+// stepped has what is recorded by hand last as long as it was to, when the host's clock
+// is set; and what was stopped stay so.
+func (p *Plan) stepped(by time.Duration) {
+	p.change(func() bool {
+		if p.replans--; !p.manual.Start.IsZero() {
+			p.manual.Start, p.manual.End = p.manual.Start.Add(by), p.manual.End.Add(by)
+		}
+		if !p.stopped.Start.IsZero() {
+			p.stopped.Start = p.stopped.Start.Add(by)
+		}
+		return true // whoever waits for an edge has to look at the clock again
+	})
+}
+
 // follower is a recorder's view of the plan. Asking for each picture would cost
 // too much: what was said holds until the next edge, or change.
 type follower struct {
@@ -160,6 +175,7 @@ type follower struct {
 	window  schedule.Window
 	open    bool
 	version int
+	replans int
 	from    time.Time // what was said holds from here
 	until   time.Time // to here
 }
@@ -180,7 +196,10 @@ func (f *follower) at(t time.Time) (w schedule.Window, open, edge bool) {
 			f.window.ScheduleID = w.ScheduleID
 		}
 	}
-	f.version, f.from, f.until = p.version+1, t, f.window.End
+	if f.open && !was && f.version != 0 && f.replans != p.replans { // from now on, not from the window's start
+		f.window.Start = later(f.window.Start, t)
+	}
+	f.version, f.replans, f.from, f.until = p.version+1, p.replans, t, f.window.End
 	if !f.open {
 		f.until = t.Add(planEvery)
 		if next, found := p.upcoming(t); found {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"recording-agent/capture/mp4"
-	"recording-agent/capture/spool"
 )
 
 // What waits for a slow disk is bounded for each camera, in bytes and in time, and
@@ -18,16 +17,35 @@ const (
 	queuedAnyway   = 2 << 20 // of each camera, whatever others have
 )
 
-// Buffers is the memory that cameras share: parts to fill in turn, and the sum of
-// what waits for the disk.
+// Buffers is what cameras share: parts to fill in turn, the sum of what waits for the
+// disk, and segments that a camera could not finish before it ended.
 type Buffers struct {
 	parts  sync.Pool // of *mp4.Part
 	queued atomic.Int64
+
+	mu   sync.Mutex
+	late []*segment
 }
 
 // NewBuffers returns the memory for all cameras of a process.
 func NewBuffers() *Buffers {
 	return &Buffers{parts: sync.Pool{New: func() any { return mp4.NewPart() }}}
+}
+
+// leave leaves segments to be finished to the other cameras, or the next of the same id.
+func (b *Buffers) leave(late []*segment) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.late = append(b.late, late...)
+}
+
+// left takes them over.
+func (b *Buffers) left() []*segment {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	late := b.late
+	b.late = nil
+	return late
 }
 
 // job is work for the camera's writing goroutine, in order: a part to append, a
@@ -39,13 +57,6 @@ type job struct {
 	size    int64     // of the part, when it was queued
 	at      time.Time // when it was queued
 	gap     *gap
-}
-
-// gap is a stretch without footage.
-type gap struct {
-	from, to time.Time // to is zero while it lasts; without from, the one that lasts ends
-	cause    spool.Cause
-	detail   string
 }
 
 // queue is what waits for the disk. The recorder's mutex guards it.

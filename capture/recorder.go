@@ -51,11 +51,14 @@ type Recorder struct {
 	partFrom int64     // DTS of the part's first picture
 	partAt   time.Time // when the part was begun, on the monotonic clock
 	partWall time.Time // wall-clock time of its first sample
+	newest   time.Time // wall-clock time of the newest picture: it never goes back
 	end      time.Time // where the footage so far ends
+	pace     pace      // of the session's pictures
 	heard    time.Time // of the host's clock
 	step     func(before, now time.Time) time.Duration
-	dropping bool // the disk is too slow: up to a key frame for which there is room
-	damage   *gap // pictures are missing up to the next key frame
+	stepped  time.Duration // by so much the clock was set since the current segment began
+	dropping bool          // the disk is too slow: up to a key frame for which there is room
+	why      gap           // cause and detail of what is missing at present
 	plan     follower
 	cutDue   bool   // the window has become another one's: at the next key frame
 	ahead    *ahead // of a window that is about to open
@@ -70,8 +73,11 @@ type segment struct {
 	reserve  int
 	bytes    int64 // queued so far; the recorder's
 	firstDTS int64
+	dated    time.Time     // the first picture by its own account: Start may be later
 	missing  time.Duration // of its time: damaged pictures
-	next     time.Time     // where the one that follows it at once begins; zero: none does
+	end      time.Time     // of its last picture, once it is over
+	opened   time.Time     // the window that it was begun in
+	why      gap           // cause and detail of what was missing before it
 
 	open openFile
 }
@@ -83,10 +89,17 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 		step: media.ClockStep, meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
 	r.disk = &disk{
-		spool: o.Spool, camera: o.ID, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
-		outage: outage.New(log, "cannot write footage", o.Now), hints: make(chan struct{}, 1), live: live,
+		spool: o.Spool, account: account{spool: o.Spool, camera: o.ID, plan: o.Plan, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
+		outage: outage.New(log, "cannot write footage", o.Now), buffers: o.Buffers, hints: make(chan struct{}, 1), live: live,
 	}
 	return r
+}
+
+// resume accounts for the time in which the camera did not run. It comes before run.
+func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
+	r.disk.account.resume(ctx, r.now(), away)
+	r.newest = r.disk.account.until // what a camera has held back is from before
+	r.end = r.newest
 }
 
 // Start begins a session with its tracks, video first.
@@ -96,7 +109,7 @@ func (r *Recorder) Start(tracks []media.Track) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tracks = append([]media.Track(nil), tracks...)
+	r.tracks, r.pace = append([]media.Track(nil), tracks...), pace{}
 	r.meter.start(r.tracks)
 	return nil
 }
@@ -114,32 +127,27 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.tracks[0].Video = *s.Params
 		r.meter.start(r.tracks)
 	}
+	r.watchClock()
 	if r.drops(s) {
 		r.meter.dropped(video)
 		return nil
 	}
 	if video {
-		r.follow(s)
-		r.watchClock()
+		// Pictures that are shown in another order, and estimates of their time that
+		// become better, do not turn back time.
+		r.newest = later(r.newest, s.Wall)
+		r.follow(r.newest)
 	}
-	if video && s.Sync {
-		if r.mustCut(s) {
-			if err := r.next(s); err != nil {
-				return err
-			}
+	if video && s.Sync && r.mustCut(s) {
+		if err := r.next(s); err != nil {
+			return err
 		}
-		r.mended(s)
 	}
 	if r.current == nil {
 		return nil // before the first key frame nothing can be decoded
 	}
 	if video {
-		end := s.Wall.Add(r.meter.frameTime())
-		if r.ahead != nil {
-			r.ahead.end = end
-		} else {
-			r.end = end
-		}
+		r.shown(s)
 		if r.partFull(s) {
 			r.part.Until(0, s.DTS)
 			r.flush()
@@ -161,7 +169,8 @@ func (r *Recorder) drops(s *media.Sample) bool {
 	if !r.dropping && r.current != nil && r.ahead == nil && r.queue.full(now) {
 		r.dropping = true
 		r.finish()
-		r.note(gap{from: r.end, cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"})
+		r.why = gap{cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"}
+		r.missing(r.plan.window.Start)
 	}
 	return r.dropping
 }
@@ -171,21 +180,55 @@ func (r *Recorder) Damaged(cause string) {
 	r.meter.damaged(cause)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.damage == nil && r.current != nil && r.ahead == nil {
-		r.damage = &gap{from: r.end, cause: spool.BadFootage, detail: cause}
+	if r.ahead != nil {
+		r.forget() // what comes next cannot be decoded from it
+	}
+	if r.why.cause == "" {
+		r.why = gap{cause: spool.BadFootage, detail: cause}
 	}
 }
 
-// mended notes what was missing before the key frame s.
-func (r *Recorder) mended(s *media.Sample) {
-	if r.damage != nil && s.Wall.After(r.damage.from) {
-		r.damage.to = s.Wall
-		if r.current != nil && !r.damage.from.Before(r.current.Start) {
-			r.current.missing += s.Wall.Sub(r.damage.from)
-		}
-		r.note(*r.damage)
+// shown takes the picture s into account: what is missing since the one before it is a
+// gap inside of the segment.
+func (r *Recorder) shown(s *media.Sample) {
+	from := r.end
+	if r.ahead == nil && r.paused(r.newest) {
+		r.flush() // or the gap would be noted before the footage in front of it
+		from = later(from, r.plan.window.Start)
+		r.current.missing += max(0, r.newest.Sub(from))
+		r.note(gap{kind: inside, from: from.Add(-r.stepped), to: r.newest.Add(-r.stepped), cause: r.why.cause, detail: r.why.detail})
 	}
-	r.damage = nil
+	r.why = gap{}
+	r.pace.picture(s, r.tracks[0].ClockRate)
+	end := r.newest.Add(r.pace.length(r.meter.frameTime()))
+	if r.ahead != nil {
+		r.ahead.end = end
+	} else {
+		r.end = end
+	}
+}
+
+// paused says whether pictures are missing between the last one and a moment; then why
+// says what is the matter.
+func (r *Recorder) paused(until time.Time) bool {
+	switch {
+	case r.why.cause != "":
+		return until.After(r.end)
+	case until.Sub(r.end) > r.pace.pause():
+		r.why = gap{cause: spool.Stalled, detail: "the pictures paused"}
+		return true
+	}
+	return false
+}
+
+// missing notes that from now on there is no footage, nor was there since the last of
+// it in the window that has opened then.
+func (r *Recorder) missing(opened time.Time) {
+	cause := r.why.cause
+	if cause == "" {
+		cause = spool.Connecting
+	}
+	r.note(gap{kind: lasting, from: opened, cause: cause, detail: r.why.detail})
 }
 
 // note queues a gap. Gaps go the way of the parts, so that none is noted before
@@ -210,37 +253,63 @@ const maxApart = 500 * time.Millisecond
 func (r *Recorder) apart(s *media.Sample) bool {
 	c := r.current
 	passed := media.Duration(s.DTS-c.firstDTS, r.tracks[0].ClockRate)
-	return (s.Wall.Sub(c.Start) - passed).Abs() > maxApart
+	return (s.Wall.Sub(c.dated) - passed).Abs() > maxApart
 }
 
 // minStep is what counts as setting the clock: NTP slews what is less.
 const minStep = 200 * time.Millisecond
 
-// watchClock notes that the host's clock was set. What is footage under the old time
-// and under the new one is not put into one segment.
+// watchClock notes that the host's clock was set, before anything else is dated by it.
+// What is footage under the old time and under the new one is not put into one segment:
+// the old time lasts until that ends. The mutex is held.
 func (r *Recorder) watchClock() {
 	before, now := r.heard, r.now()
 	r.heard = now
-	if before.IsZero() || r.current == nil || r.ahead != nil {
+	if before.IsZero() {
 		return
 	}
 	step := r.step(before, now)
 	if step.Abs() < minStep {
 		return
 	}
-	g := gap{from: now, to: now, cause: spool.ClockStep, detail: "set by " + step.String()}
-	if step > 0 { // this much never was
-		g.from = now.Add(-step)
+	r.plan.plan.stepped(step)
+	if r.recording() && r.stepped == 0 && r.paused(now.Add(-step)) { // its time was over before
+		r.finish()
+		r.missing(r.plan.window.Start)
 	}
-	r.note(g)
-	r.cutDue = true
+	if r.recording() {
+		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
+		r.stepped += step
+		r.cutDue = true
+		return
+	}
+	if r.ahead != nil {
+		r.forget()
+	}
+	r.newest, r.end = now, now
+	r.noteStep(now, step, spool.Connecting)
 }
+
+// noteStep tells of a step. A cause says why there was no footage before it.
+func (r *Recorder) noteStep(now time.Time, step time.Duration, cause spool.Cause) {
+	r.note(gap{kind: clockSet, from: now.Add(-step), to: now, cause: cause, detail: "set by " + step.String()})
+}
+
+// recording says that what comes is written.
+func (r *Recorder) recording() bool { return r.current != nil && r.ahead == nil }
 
 // next ends the current segment, if there is one, and begins another with the
 // key frame s.
 func (r *Recorder) next(s *media.Sample) error {
-	if r.current != nil {
-		r.current.next = s.Wall
+	start := later(r.newest, r.end) // a burst may have been dated ahead of it
+	if r.recording() {
+		if start = r.newest; !r.paused(start) {
+			r.end = start // the last picture lasts until this one
+		}
+	}
+	start = start.UTC().Truncate(time.Microsecond)
+	if r.newest = start; r.recording() && r.stepped < 0 { // time that comes twice is the new segment's
+		r.current.end = start
 	}
 	r.finish()
 	r.cutDue = false
@@ -248,7 +317,7 @@ func (r *Recorder) next(s *media.Sample) error {
 	if err != nil {
 		return fmt.Errorf("make a segment id: %w", err)
 	}
-	path, err := spool.PathFor(r.id, id.String(), s.Wall)
+	path, err := spool.PathFor(r.id, id.String(), start)
 	if err != nil {
 		return err
 	}
@@ -256,7 +325,6 @@ func (r *Recorder) next(s *media.Sample) error {
 	if err != nil {
 		return fmt.Errorf("describe the video: %w", err)
 	}
-	start := s.Wall.UTC().Truncate(time.Microsecond)
 	r.current = &segment{
 		Segment: spool.Segment{
 			ID: id.String(), CameraID: r.id, CameraName: r.name, ClientName: r.client, Path: path, Start: start,
@@ -265,12 +333,14 @@ func (r *Recorder) next(s *media.Sample) error {
 		tracks:   append([]media.Track(nil), r.tracks...),
 		boundary: start.Truncate(r.cut.Duration).Add(r.cut.Duration),
 		firstDTS: s.DTS,
+		dated:    s.Wall,
 		reserve:  mp4.Reserve(r.cut.Duration, video.FrameRate, r.tracks[1:]),
 	}
 	if r.plan.open {
-		r.meter.segment(r.current)
+		r.end = start
+		r.opens()
 	} else {
-		r.ahead = &ahead{}
+		r.ahead = &ahead{buffers: r.buffers}
 	}
 	return nil
 }
@@ -321,29 +391,59 @@ func (r *Recorder) finish() {
 		return
 	}
 	r.flush()
+	if r.current.end.IsZero() {
+		r.end = earlier(r.end, r.now()) // whatever a picture's length
+		r.current.end = r.end.Add(-r.stepped)
+	}
+	r.current.end = later(r.current.end, r.current.Start)
 	r.queue.put(job{segment: r.current, at: r.now()})
 	r.current = nil
+	if r.stepped != 0 {
+		r.noteStep(r.end, r.stepped, "")
+		r.stepped = 0
+	}
 	r.disk.wake()
 }
 
 // ended finishes what a session leaves behind, and returns where its footage
 // ends: the zero time if there never was any. From there on there is a gap with
-// the given cause, if one is given.
+// the given cause.
 func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.watchClock()
 	r.finish()
-	r.tracks, r.damage = nil, nil
+	r.tracks = nil
 	r.meter.stop()
-	_, open := r.plan.plan.At(r.now())
-	if cause != "" && open && !r.dropping {
-		from := r.end
-		if from.IsZero() {
-			from = r.now() // the gap is open already, and learns its cause
+	if !r.dropping {
+		r.why = gap{cause: cause, detail: detail}
+		if w, open := r.plan.plan.At(r.now().Add(-tail)); open { // else the edge accounts for it
+			r.missing(w.Start)
 		}
-		r.note(gap{from: from, cause: cause, detail: detail})
 	}
 	return r.end
+}
+
+// stopped finishes what a session leaves behind that the plan, or the end of the
+// camera, has ended.
+func (r *Recorder) stopped() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watchClock()
+	now := r.now()
+	if w, open := r.plan.plan.At(now.Add(-tail)); open {
+		r.shut(w.Start, earlier(w.End, now), w.End.After(now))
+	}
+	r.finish()
+	r.tracks, r.why = nil, gap{}
+	r.meter.stop()
+}
+
+// watch looks at the host's clock, also while nothing comes.
+func (r *Recorder) watch() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.watchClock()
 }
 
 // flushDue queues the part when its time is up: a camera that stalls must not
@@ -373,6 +473,7 @@ func (r *Recorder) run(ctx context.Context) {
 		select {
 		case <-r.disk.hints:
 		case <-tick.C:
+			r.watch()
 			r.flushDue()
 			r.disk.syncDue()
 			r.disk.finishLate(ledger)
@@ -386,4 +487,5 @@ func (r *Recorder) run(ctx context.Context) {
 			}
 		}
 	}
+	r.disk.leave(ledger)
 }

@@ -23,6 +23,7 @@ type Result struct {
 	Size       int64
 	Checksum   string // CRC64NVME of the whole file, base64 of 8 bytes big-endian
 	Duration   time.Duration
+	Pictures   time.Duration // of that, to the end of the last picture: sound may go on
 	Recorded   time.Duration // of that, without holes between pictures
 	Frames     int64         // pictures
 	FrameRate  float64
@@ -88,6 +89,7 @@ func (fr *front) describe(s *scan) Result {
 			}
 			continue
 		}
+		r.Pictures = length
 		r.Width, r.Height, r.VideoCodec = tr.width, tr.height, codecString(tr.entry)
 		r.Frames = int64(len(s.tables[i].samples))
 		r.Recorded = media.Duration(s.tables[i].recorded(int64(tr.timescale)), int(tr.timescale))

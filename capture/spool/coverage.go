@@ -8,10 +8,11 @@ import (
 
 // Recorded is how much footage of a camera there is between two moments: of each
 // segment as much as it holds pictures, not how long it is. What is being recorded
-// at the moment is not among it: the camera knows it.
+// at the moment is not among it: the camera knows it. Files of other recorders do
+// not count.
 func (s *Spool) Recorded(ctx context.Context, cameraID string, from, to time.Time) (time.Duration, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT start_us, end_us, recorded_us FROM segments
-		WHERE camera_id = ? AND end_us > ? AND start_us < ? AND state IN ('finished','deleted')`, cameraID, micros(from), micros(to))
+		WHERE camera_id = ? AND end_us > ? AND start_us < ? AND state IN ('finished','deleted') AND `+ours, cameraID, micros(from), micros(to))
 	if err != nil {
 		return 0, fmt.Errorf("ledger: coverage of camera %s: %w", cameraID, err)
 	}
@@ -37,7 +38,7 @@ func (s *Spool) Seen(ctx context.Context, cameraID string) (time.Time, error) {
 	var us int64
 	// The first to end is the first to begin, and found without looking at all.
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
-		SELECT * FROM (SELECT start_us AS at FROM segments WHERE camera_id = ?1 AND end_us > 0 ORDER BY end_us LIMIT 1)
+		SELECT * FROM (SELECT start_us AS at FROM segments WHERE camera_id = ?1 AND end_us > 0 AND `+ours+` ORDER BY end_us LIMIT 1)
 		UNION ALL SELECT * FROM (SELECT start_us FROM gaps WHERE camera_id = ?1 AND end_us > 0 ORDER BY end_us LIMIT 1)
 		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND end_us = 0)`, cameraID).Scan(&us)
 	if err != nil {

@@ -90,6 +90,10 @@ func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) (
 	return out, rows.Err()
 }
 
+// ours are the segments that this agent has recorded: not the files of other
+// recorders, see ForeignID.
+const ours = `substr(segments.id, 15, 1) <> '5'`
+
 // AccountedUntil is the end of the last footage or gap of a camera: from there on
 // nothing is known of it. It is zero for a camera that was never seen, and the
 // start of a gap that is still open. Files of other recorders do not count, for
@@ -97,7 +101,7 @@ func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) (
 func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
 	var us sql.NullInt64
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT max(at) FROM (
-		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND substr(id, 15, 1) <> '5'
+		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND `+ours+`
 		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1)`, cameraID).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)

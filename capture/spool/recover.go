@@ -28,7 +28,8 @@ type Recovery struct {
 // Recover brings files and ledger together again after whatever ended the last
 // run: unfinished segments are cut and finished, files without a row adopted,
 // rows without a file marked. It is to be called once, before anything is
-// recorded or uploaded, and can be run again after a crash of its own.
+// recorded or uploaded, and can be run again after a crash of its own. Gaps that were
+// open are ended.
 //
 // One file's trouble is logged and does not stop the rest.
 func (s *Spool) Recover(ctx context.Context) (Recovery, error) {
@@ -37,6 +38,9 @@ func (s *Spool) Recover(ctx context.Context) (Recovery, error) {
 		return r, err
 	}
 	if err := s.adoptFiles(ctx, &r); err != nil {
+		return r, err
+	}
+	if err := s.settleGaps(ctx); err != nil {
 		return r, err
 	}
 	if err := s.planPresent(ctx); err != nil {
@@ -85,7 +89,10 @@ func (s *Spool) recoverRow(ctx context.Context, seg Segment, r *Recovery) error 
 	}
 	s.sayRecovered(seg, result)
 	r.Recovered++
-	return s.Finished(ctx, seg.ID, seg.Start, result)
+	if err := s.Finished(ctx, seg.ID, seg.Start, result); err != nil {
+		return err
+	}
+	return s.settleEnd(ctx, seg)
 }
 
 func (s *Spool) sayRecovered(seg Segment, result mp4.Result) {
@@ -286,7 +293,7 @@ func (seg *Segment) take(r mp4.Result) {
 	if _, err := uuid.Parse(seg.ID); err != nil && plainID.MatchString(r.SegmentID) {
 		seg.ID = r.SegmentID
 	}
-	seg.State, seg.End, seg.Duration, seg.Recorded = Finished, seg.Start.Add(r.Duration), r.Duration, r.Recorded
+	seg.State, seg.End, seg.Duration, seg.Recorded = Finished, seg.Start.Add(pictures(r)), r.Duration, r.Recorded
 	seg.Size, seg.Checksum = r.Size, r.Checksum
 	seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height = r.VideoCodec, r.AudioCodec, r.Width, r.Height
 	seg.FrameRate, seg.Frames = r.FrameRate, r.Frames

@@ -41,7 +41,7 @@ type Segment struct {
 
 	State    State
 	Start    time.Time     // wall-clock time of the first picture
-	End      time.Time     // wall-clock time of the end of the last sample; zero while recording
+	End      time.Time     // wall-clock time of the end of the last picture; zero while recording
 	Duration time.Duration // of the media
 	Recorded time.Duration // of that, without holes between pictures
 

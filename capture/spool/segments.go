@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -64,24 +65,21 @@ func (s *Spool) plan(ctx context.Context, tx *sql.Tx, seg Segment) error {
 	return nil
 }
 
-// Finished notes that the file of a segment is complete. End is start plus the
-// media's duration.
+// Finished notes that the file of a segment is complete. Its end is that of its
+// pictures: sound that outlives them is not footage.
 func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error {
 	defer s.changed()
 	defer s.settled(id)
 	return s.ledger.one(ctx, "finished", id, `UPDATE segments SET state = 'finished', end_us = ?, duration_us = ?, recorded_us = ?,
 		size = ?, checksum = ?, video_codec = ?, audio_codec = ?, width = ?, height = ?, frame_rate = ?, frames = ?
 		WHERE id = ? AND state = 'recording'`,
-		micros(start.Add(r.Duration)), r.Duration.Microseconds(), r.Recorded.Microseconds(), r.Size, r.Checksum, r.VideoCodec, r.AudioCodec,
+		micros(start.Add(pictures(r))), r.Duration.Microseconds(), r.Recorded.Microseconds(), r.Size, r.Checksum, r.VideoCodec, r.AudioCodec,
 		r.Width, r.Height, r.FrameRate, r.Frames, id)
 }
 
-// Overtaken notes that the next segment begins before this one's media would have
-// ended: a clock was set back, or the first picture had been late. Segments of a
-// camera do not overlap.
-func (s *Spool) Overtaken(ctx context.Context, id string, by time.Time) error {
-	return s.ledger.one(ctx, "overtaken", id, `UPDATE segments SET end_us = max(start_us, min(end_us, ?)) WHERE id = ? AND state = 'finished'`, micros(by), id)
-}
+// pictures is how long a segment lasts. What is not known of another recorder's file
+// is how long its sound alone goes on.
+func pictures(r mp4.Result) time.Duration { return cmp.Or(r.Pictures, r.Duration) }
 
 // empty notes that a segment's file held no whole part.
 func (s *Spool) empty(ctx context.Context, id string) error {

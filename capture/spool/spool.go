@@ -4,7 +4,8 @@
 //
 // Layout of the data directory:
 //
-//	lock                                   held by the one agent that runs on it
+//	lock                                   held by the one agent that runs on it;
+//	                                       its time is when that was last alive
 //	spool.id                               binds the directory to its ledger
 //	ledger.db                              SQLite
 //	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished; an id of
@@ -48,8 +49,10 @@ type Spool struct {
 	lock   *flock.Flock
 	ledger *ledger
 	rename func(from, to string) error // os.Rename
+	before time.Time                   // when the last run was alive
 
 	mu         sync.Mutex
+	alive      time.Time
 	subs       []chan struct{}
 	growing    map[string]int64 // watermarks, by segment
 	growthSubs []chan struct{}
@@ -64,7 +67,8 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, segmentsDir), 0o750); err != nil {
 		return nil, fmt.Errorf("create the data directory (agent.data_dir): %w", err)
 	}
-	lock := flock.New(filepath.Join(o.Dir, "lock"))
+	before := lastAlive(o.Dir)
+	lock := flock.New(lockFile(o.Dir))
 	held, err := lock.TryLock()
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory %s: %w", o.Dir, err)
@@ -75,7 +79,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if o.Disk == nil {
 		o.Disk = diskUsage
 	}
-	s := &Spool{opts: o, lock: lock, rename: os.Rename, growing: map[string]int64{}}
+	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, growing: map[string]int64{}}
 	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
 		err = s.bind(ctx)
 	}

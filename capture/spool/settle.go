@@ -1,0 +1,102 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// aliveEvery is how often it is noted that the agent runs.
+const aliveEvery = 10 * time.Second
+
+// Alive notes that the agent runs: what it does while nothing comes leaves no row, and
+// after a kill the next start is to know until when it ran. It is the time of the lock
+// file. That it cannot be set is no fault: the rows say less, but enough.
+func (s *Spool) Alive() {
+	now := s.opts.Now()
+	s.mu.Lock()
+	due := now.Sub(s.alive).Abs() >= aliveEvery
+	if due {
+		s.alive = now
+	}
+	s.mu.Unlock()
+	if due {
+		_ = os.Chtimes(lockFile(s.opts.Dir), now, now)
+	}
+}
+
+func lockFile(dir string) string { return filepath.Join(dir, "lock") }
+
+// lastAlive is when the last run is known to have been alive; zero: nothing is known.
+func lastAlive(dir string) time.Time {
+	st, err := os.Stat(lockFile(dir))
+	if err != nil {
+		return time.Time{}
+	}
+	return st.ModTime()
+}
+
+// settleGaps ends the gaps that were open when the last run ended: where footage
+// begins that it could not say so of any more, else where it is last known to have run.
+// A camera that goes on accounts for the time since by itself; one that is not wanted
+// any more misses nothing. It follows the recovery of the segments.
+func (s *Spool) settleGaps(ctx context.Context) error {
+	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		now := micros(s.opts.Now())
+		known := int64(0)
+		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM (
+			SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND `+ours+`
+			UNION ALL SELECT max(start_us, end_us) FROM gaps WHERE max(start_us, end_us) <= ?1)`, now).Scan(&known)
+		if err != nil {
+			return err
+		}
+		if alive := micros(s.before); alive <= now { // else it is no time of ours
+			known = max(known, alive)
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
+			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
+				AND segments.end_us > 0 AND state IN ('finished','deleted') AND `+ours+`), max(start_us, ?)) WHERE end_us = 0`, known)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM gaps WHERE end_us = start_us AND cause = ?`, Connecting)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ledger: settle the gaps of the last run: %w", err)
+	}
+	return nil
+}
+
+// maxLast is how long a segment's last picture may have lasted.
+const maxLast = 10 * time.Second
+
+// settleEnd brings the end of a recovered segment together with what the ledger has
+// after it: it was not finished in its turn, and knows its end by its media only. What
+// a power cut has taken from it is a gap.
+func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
+	seg, err := s.Segment(ctx, seg.ID)
+	if err != nil {
+		return err
+	}
+	var us int64
+	err = s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
+		SELECT start_us AS at FROM segments
+			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND `+ours+`
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
+		seg.CameraID, micros(seg.Start), micros(seg.End)).Scan(&us)
+	if err != nil {
+		return fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
+	}
+	next := fromMicros(us)
+	switch {
+	case us == 0 || next.Equal(seg.End):
+		return nil
+	case next.Sub(seg.End) > maxLast:
+		return s.GapBetween(ctx, seg.CameraID, seg.End, next, AgentStopped, "lost when the agent or the host was killed")
+	}
+	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, us, seg.ID)
+}
