@@ -65,7 +65,8 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
 func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, level *logLevel) (err error) {
-	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: time.Now, started: time.Now()}
+	now := hostTime()
+	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: now, started: now()}
 	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
 		return err
 	}
@@ -143,6 +144,7 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	a.uploaders = append(a.uploaders, uploader.New(o))
 	a.keepers = append(a.keepers, &uploader.Housekeeper{
 		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: a.ownKey(d.Key), Log: a.log, Now: a.now,
+		First: firstHousekeeping,
 	})
 }
 

@@ -35,10 +35,10 @@ type Housekeeper struct {
 	Owns        func(key string) bool // a key that this agent could have made, and no other client
 	Log         zerolog.Logger
 	Now         func() time.Time
+	First       time.Duration // after the start, which has more urgent things to do; then once a day
 }
 
 const (
-	firstHousekeeping = 10 * time.Minute // after the start, which has more urgent things to do
 	housekeepingEvery = 24 * time.Hour
 	housekeepingAgain = time.Hour      // after a failure
 	leftAfter         = 24 * time.Hour // an upload that idle has been left
@@ -47,7 +47,7 @@ const (
 // Run looks once a day until ctx ends.
 func (h *Housekeeper) Run(ctx context.Context) error {
 	log := h.Log.With().Str("destination", h.Destination).Logger()
-	next := time.NewTimer(firstHousekeeping)
+	next := time.NewTimer(h.First)
 	defer next.Stop()
 	for {
 		select {

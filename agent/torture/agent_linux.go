@@ -29,8 +29,8 @@ const (
 
 // agent is the real program, as a child process.
 type agent struct {
-	binary, config, data, said string
-	log                        *diary
+	binary, config, data, said, clock string
+	log                               *diary
 
 	mu      sync.Mutex
 	cmd     *exec.Cmd
@@ -47,7 +47,8 @@ var configText string
 func prepareAgent(ctx context.Context, w *world) (*agent, error) {
 	a := &agent{
 		binary: filepath.Join(w.dir, "recording-agent"), config: filepath.Join(w.dir, "agent.toml"),
-		data: filepath.Join(w.dir, "data"), said: filepath.Join(w.dir, "agent.log"), log: w.log,
+		data: filepath.Join(w.dir, "data"), said: filepath.Join(w.dir, "agent.log"),
+		clock: w.clock.file, log: w.log,
 	}
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "torture", "-o", a.binary, "recording-agent/agent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -88,7 +89,7 @@ func (a *agent) start() error {
 		return err
 	}
 	cmd := exec.Command(a.binary, "run", "--config", a.config)
-	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address.Name)
+	cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+address.Name, "RECORDING_AGENT_CLOCK_STEP="+a.clock)
 	cmd.Stdout, cmd.Stderr = said, said
 	apart(cmd)
 	if err := cmd.Start(); err != nil {

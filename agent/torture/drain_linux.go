@@ -20,6 +20,9 @@ import (
 const (
 	peace       = 10 * time.Second // of recording after the last fault
 	drainWithin = 5 * time.Minute
+
+	day           = 25 * time.Hour
+	settledWithin = 30 * time.Second
 )
 
 // drain heals everything, lets the agent record in peace, and then only deliver.
@@ -62,7 +65,47 @@ func (w *world) drain(ctx context.Context) error {
 	if err := w.agent.stop(); err != nil {
 		w.log.fault(err.Error())
 	}
+	if err := w.aDayLater(ctx); err != nil {
+		return err
+	}
 	return w.log.save(filepath.Join(w.dir, "diary.json"))
+}
+
+// aDayLater lets the agent settle the uploads that it has opened and then, killed,
+// forgotten: those it takes for forgotten when they have been idle for a day.
+func (w *world) aDayLater(ctx context.Context) error {
+	b := check.Bucket{Name: bucket, Client: client("http://" + w.storeAt)}
+	open, err := b.Uploads(ctx)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	fmt.Printf("%d uploads were opened and forgotten; letting a day pass\n", len(open))
+	w.log.stepped(w.clock.ahead + day)
+	if err := w.clock.step(day); err != nil {
+		return err
+	}
+	if err := w.agent.start(); err != nil {
+		return err
+	}
+	for began := time.Now(); len(open) > 0 && time.Since(began) < settledWithin; {
+		if !sleepUntil(ctx, time.Now().Add(time.Second)) {
+			return ctx.Err()
+		}
+		if open, err = b.Uploads(ctx); err != nil {
+			return err
+		}
+	}
+	if err := w.agent.stop(); err != nil {
+		w.log.fault(err.Error())
+	}
+	return nil
+}
+
+func client(endpoint string) *s3.Client {
+	return s3.New(s3.Options{
+		Region: s3test.Region, BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, s3test.SecretKey, ""),
+	})
 }
 
 // undelivered is how many files are left here, or segments unfinished at central.
@@ -144,10 +187,7 @@ func gather(ctx context.Context, dir string, d diaryEntries, endpoint string) (e
 			return e, err
 		}
 	}
-	b := check.Bucket{Name: bucket, Clips: clips, Temp: dir, Client: s3.New(s3.Options{
-		Region: s3test.Region, BaseEndpoint: aws.String(endpoint), UsePathStyle: true,
-		Credentials: credentials.NewStaticCredentialsProvider(s3test.AccessKey, s3test.SecretKey, ""),
-	})}
+	b := check.Bucket{Name: bucket, Clips: clips, Temp: dir, Client: client(endpoint)}
 	began := time.Now()
 	var errs [6]error
 	e.Objects, errs[0] = b.Objects(ctx, 2)

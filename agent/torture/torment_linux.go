@@ -111,6 +111,9 @@ func (w *world) do(ctx context.Context, e event) error {
 		err := w.disk.free()
 		w.log.end(check.DiskFull, "")
 		return err
+	case "clock":
+		w.log.stepped(w.clock.ahead + time.Duration(e.amount)*time.Millisecond)
+		return w.clock.step(time.Duration(e.amount) * time.Millisecond)
 	default:
 		return errors.New("nobody knows how to do it")
 	}

@@ -36,6 +36,7 @@ type world struct {
 	player      *child
 	agent       *agent
 	disk        *disk
+	clock       *clock
 	storeLine   *wiretest.Line
 	centralLine *wiretest.Line
 	cameraLines []*wiretest.Line
@@ -54,7 +55,7 @@ func newWorld(ctx context.Context, dir string, cameras int) (*world, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	w := &world{dir: dir, leftOut: map[string]string{"clock": "it cannot be set yet"}, log: newDiary()}
+	w := &world{dir: dir, leftOut: map[string]string{}, log: newDiary()}
 	for i := range cameras {
 		w.cameras = append(w.cameras, fmt.Sprintf("7c9e6679-7425-40de-944b-%012d", i+1))
 	}
@@ -105,6 +106,9 @@ func (w *world) start(ctx context.Context) (err error) {
 	}
 	if w.disk, err = openDisk(ctx, w.dir); err != nil {
 		w.leftOut["disk"] = err.Error()
+	}
+	if w.clock, err = newClock(w.dir); err != nil {
+		return err
 	}
 	w.agent, err = prepareAgent(ctx, w)
 	return err
