@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-system lint cross bench bench-upload bench-backlog fuzz clean
+.PHONY: build demo test test-race test-system lint cross bench bench-upload bench-backlog torture fuzz clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -47,6 +47,12 @@ bench-upload:
 
 bench-backlog:
 	go run ./agent/bench backlog $(ARGS)
+
+# The proof that nothing is lost: what is done to the agent, and what has to be there
+# afterwards, is in agent/torture. As root it fills a disk as well. The long form:
+# make torture ARGS="--for 30m --kills 7s"; bin/torture -h lists the flags.
+torture:
+	@go build -o bin/torture ./agent/torture && exec bin/torture $(ARGS)
 
 fuzz:
 	@.ci/fuzz 10s
