@@ -160,14 +160,19 @@ func (a *agent) kill() {
 	<-ended
 }
 
+// terminate asks it to end.
+func (a *agent) terminate() (cmd *exec.Cmd, ended <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.wanted = false
+	a.log.begin(check.AgentDown, "")
+	_ = a.cmd.Process.Signal(syscall.SIGTERM)
+	return a.cmd, a.ended
+}
+
 // stop asks it to end, as a service manager does.
 func (a *agent) stop() error {
-	a.mu.Lock()
-	cmd, ended := a.cmd, a.ended
-	a.wanted = false
-	a.mu.Unlock()
-	a.log.begin(check.AgentDown, "")
-	_ = cmd.Process.Signal(syscall.SIGTERM)
+	cmd, ended := a.terminate()
 	select {
 	case <-ended:
 	case <-time.After(stopWithin):

@@ -114,7 +114,8 @@ func between(r *rand.Rand, b [2]time.Duration) time.Duration {
 }
 
 // kills come at random; now and then two within a second, the other one while the
-// agent starts. length is how long it stays dead.
+// agent starts. Some meet an agent that was asked to stop, amount milliseconds before.
+// length is how long it stays dead.
 func kills(o options) (plan []event) {
 	r := numbers(o, killTrack)
 	for at := time.Duration(0); ; {
@@ -130,8 +131,12 @@ func kills(o options) (plan []event) {
 		if r.Float64() < 0.3 {
 			dead = 0
 		}
-		plan = append(plan, event{at: at, length: dead, track: killTrack, kind: "SIGKILL"})
-		at += dead
+		e := event{at: at, length: dead, track: killTrack, kind: "SIGKILL"}
+		if r.Float64() < 0.15 {
+			e.kind, e.amount = "stopping", r.Int64N(1500)
+		}
+		plan = append(plan, e)
+		at += e.length + time.Duration(e.amount)*time.Millisecond
 	}
 }
 

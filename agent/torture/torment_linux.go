@@ -70,6 +70,10 @@ func (w *world) tellProgress(ctx context.Context, began time.Time) {
 func (w *world) do(ctx context.Context, e event) error {
 	switch name, _, _ := strings.Cut(e.track, " "); name {
 	case killTrack:
+		if e.kind == "stopping" {
+			w.agent.terminate()
+			sleep(ctx, time.Duration(e.amount)*time.Millisecond)
+		}
 		w.agent.kill()
 		w.log.killed()
 		sleep(ctx, e.length)
