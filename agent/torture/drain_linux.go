@@ -194,7 +194,7 @@ func gather(ctx context.Context, dir string, d diaryEntries, endpoint string) (e
 	e.Uploads, errs[1] = b.Uploads(ctx)
 	e.Sent, errs[2] = check.Sent(filepath.Join(dir, sentLog))
 	e.Rows, errs[3] = check.Rows(filepath.Join(dir, "central.log"))
-	e.Gaps, errs[4] = check.Gaps(ctx, filepath.Join(d.Data, "ledger.db"))
+	e.Gaps, e.GivenUp, errs[4] = check.Ledger(ctx, filepath.Join(d.Data, "ledger.db"))
 	e.Local, errs[5] = check.Local(segmentsOf(d.Data))
 	fmt.Printf("the bucket was looked through in %.0f s\n", time.Since(began).Seconds())
 	return e, errors.Join(errs[:]...)

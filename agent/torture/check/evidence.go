@@ -18,6 +18,7 @@ type Evidence struct {
 	Uploads []string // keys of multipart uploads that are open
 	Rows    []Row
 	Gaps    []Gap
+	GivenUp []string // keys of segments that the ledger says were deleted unsent
 	Local   []string // files that are left in the agent's directory
 }
 

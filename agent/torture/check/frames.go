@@ -37,6 +37,10 @@ const (
 	unsentBefore = 3 * time.Minute
 )
 
+// clockSet is the cause of a gap that is none: the time that a clock skips when it is
+// set. When it is set back again, what is recorded then lies in it.
+const clockSet = "host clock was set"
+
 // frames compares what was sent with what is in objects that central knows as completed.
 func (v *Verdict) frames(e Evidence) {
 	completed := map[string]bool{}
@@ -132,7 +136,7 @@ func (e Evidence) admitted(camera string, at time.Time) (causes []string) {
 	for _, offset := range e.offsets(at) {
 		t := at.Add(offset)
 		for _, g := range e.Gaps {
-			if g.Camera == camera && !t.Before(g.From.Add(-inexact)) && (g.To.IsZero() || !t.After(g.To.Add(inexact))) {
+			if g.Camera == camera && g.Cause != clockSet && !t.Before(g.From.Add(-inexact)) && (g.To.IsZero() || !t.After(g.To.Add(inexact))) {
 				causes = append(causes, g.Cause)
 			}
 		}

@@ -93,35 +93,53 @@ func eachLine(file string, take func([]byte) error) error {
 	}
 }
 
-// Gaps reads the agent's ledger.
-func Gaps(ctx context.Context, file string) ([]Gap, error) {
+// Ledger reads the agent's: the gaps it admits, and the keys of what it gave up.
+func Ledger(ctx context.Context, file string) (gaps []Gap, givenUp []string, err error) {
 	if _, err := os.Stat(file); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: file}).String())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer db.Close()
-	rows, err := db.QueryContext(ctx, "SELECT camera_id, start_us, end_us, cause FROM gaps ORDER BY start_us")
-	if err != nil {
-		return nil, fmt.Errorf("read the ledger's gaps: %w", err)
-	}
-	defer rows.Close()
-	var out []Gap
-	for rows.Next() {
+	err = each(ctx, db, "SELECT camera_id, start_us, end_us, cause FROM gaps ORDER BY start_us", func(rows *sql.Rows) error {
 		var g Gap
 		var from, to int64
 		if err := rows.Scan(&g.Camera, &from, &to, &g.Cause); err != nil {
-			return nil, fmt.Errorf("read the ledger's gaps: %w", err)
+			return err
 		}
 		g.From = time.UnixMicro(from)
 		if to != 0 {
 			g.To = time.UnixMicro(to)
 		}
-		out = append(out, g)
+		gaps = append(gaps, g)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	return out, rows.Err()
+	err = each(ctx, db, "SELECT key FROM deliveries JOIN segments ON segments.id = segment_id WHERE given_up <> ''", func(rows *sql.Rows) error {
+		var key string
+		err := rows.Scan(&key)
+		givenUp = append(givenUp, key)
+		return err
+	})
+	return gaps, givenUp, err
+}
+
+func each(ctx context.Context, db *sql.DB, query string, take func(*sql.Rows) error) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return fmt.Errorf("read the ledger: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := take(rows); err != nil {
+			return fmt.Errorf("read the ledger: %w", err)
+		}
+	}
+	return rows.Err()
 }
 
 // Local lists the files that the agent has left under a directory.

@@ -17,6 +17,7 @@ type Verdict struct {
 	Again, AnswersLost    int // rows beyond one for each segment; registrations whose answer may not have arrived
 	Incomplete, Abandoned int // segments: never completed; reported as failed, and the disk was full
 	Uploads, Local        int // left over
+	Remains               int // uploads of what was given up: they may be the only copy of some of it
 
 	Findings []string // what makes it fail, for people
 }
@@ -34,8 +35,13 @@ func Judge(e Evidence) Verdict {
 	v.frames(e)
 	v.objects(e)
 	v.rows(e)
-	v.Uploads, v.Local = len(e.Uploads), len(e.Local)
+	v.Local = len(e.Local)
 	for _, key := range e.Uploads {
+		if e.diskWasFull() && slices.Contains(e.GivenUp, key) {
+			v.Remains++
+			continue
+		}
+		v.Uploads++
 		v.fault("an upload is left open: %s", key)
 	}
 	for _, file := range e.Local {

@@ -66,6 +66,7 @@ func TestFound(t *testing.T) {
 		{"the agent admits no gap", func(e *Evidence) { e.Gaps = nil }, "are missing: the agent admits no gap", func(v Verdict) bool { return v.Lost == 100 }},
 		{"the gap is another camera's", func(e *Evidence) { e.Gaps[0].Camera = "b" }, "the agent admits no gap", nil},
 		{"the gap ends too early", func(e *Evidence) { e.Gaps[0].To = at(42) }, "the agent admits no gap", func(v Verdict) bool { return v.Lost == 12 }},
+		{"the gap is what a clock has skipped", func(e *Evidence) { e.Gaps[0].Cause = clockSet }, "the agent admits no gap", nil},
 		{"there was no outage", func(e *Evidence) { e.Outages = nil }, "there was no outage; the agent admits a gap (agent stopped)",
 			func(v Verdict) bool { return v.Lost == 100 }},
 		{"the outage was another camera's", func(e *Evidence) { e.Outages[0].Kind, e.Outages[0].Camera = CameraDown, "b" }, "there was no outage", nil},
@@ -82,6 +83,9 @@ func TestFound(t *testing.T) {
 		{"a segment was registered twice", func(e *Evidence) { e.Rows = append(e.Rows, Row{ID: "x", Segment: "segment 1"}) }, "only 0 answers were lost",
 			func(v Verdict) bool { return v.Again == 1 }},
 		{"an upload is open", func(e *Evidence) { e.Uploads = []string{"recordings/a/9"} }, "left open: recordings/a/9", nil},
+		{"an upload of what was given up for want of room, which there was", func(e *Evidence) {
+			e.Uploads, e.GivenUp = []string{"recordings/a/9"}, []string{"recordings/a/9"}
+		}, "left open: recordings/a/9", nil},
 		{"a file is left", func(e *Evidence) { e.Local = []string{"x.mp4"} }, "a file is left: x.mp4", nil},
 		{"something else went wrong", func(e *Evidence) { e.Faults = []string{"it panicked"} }, "it panicked", nil},
 		{"nothing was sent", func(e *Evidence) { e.Sent = nil }, "nothing is proven", nil},
@@ -119,6 +123,7 @@ func TestForgiven(t *testing.T) {
 			e.Gaps = append(e.Gaps, Gap{Camera: "a", From: at(43), To: at(80), Cause: unsent})
 			e.Rows[1].Statuses = []string{"recording", "failed"}
 			e.Objects = append(e.Objects[:1], e.Objects[2])
+			e.Uploads, e.GivenUp = []string{"recordings/a/1"}, []string{"recordings/a/1"}
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
