@@ -121,7 +121,7 @@ func (a *account) set(ctx context.Context, g gap) {
 			a.between(ctx, w.Start, w.End, g.cause, "")
 		}
 	}
-	never := a.plan.Windows(g.from, g.to)
+	never := a.plan.Windows(later(g.from, a.until), g.to) // the last picture may have been to last longer
 	for _, w := range never {
 		a.check(a.spool.GapBetween(ctx, a.camera, w.Start, w.End, spool.ClockStep, g.detail))
 	}

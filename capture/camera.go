@@ -170,7 +170,7 @@ func (c *Camera) edges(ctx context.Context) {
 		}
 		replanned := c.waitUntil(ctx, again, changed)
 		if ctx.Err() != nil {
-			return
+			break
 		}
 		c.opts.Spool.Alive()
 		now = c.opts.Now()
@@ -187,6 +187,7 @@ func (c *Camera) edges(ctx context.Context) {
 		}
 		w, open = next, opened
 	}
+	c.recorder.stopping()
 }
 
 func wait(ctx context.Context, d time.Duration) {

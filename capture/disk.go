@@ -176,7 +176,12 @@ func (d *disk) finish(ctx context.Context, seg *segment) {
 		return // nothing could be written of it
 	}
 	defer d.account.ended(seg)
-	if err := d.tryFinish(ctx, seg); err != nil {
+	begun := o.begun
+	err := d.tryFinish(ctx, seg)
+	if !begun && o.begun { // the ledger could not be written until now
+		d.account.begun(ctx, seg)
+	}
+	if err != nil {
 		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment could not be finished; it is tried again, and recovered at the next start")
 		d.late = append(d.late, seg)
 		d.lateAt = d.now()
@@ -200,7 +205,6 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 			return err
 		}
 		o.begun = true
-		d.account.begun(ctx, seg)
 	}
 	if o.failed.Load() { // its end could not be written, and is missing already
 		seg.end = earlier(seg.end, later(seg.Start, d.account.until))

@@ -16,7 +16,7 @@ type Plan struct {
 	stopped schedule.Window // what of the schedules' windows is not recorded, by hand
 	version int             // counts changes
 	replans int             // of them, those of what is wanted
-	changed chan struct{} // closed, and made anew, with each change
+	changed chan struct{}   // closed, and made anew, with each change
 }
 
 // NewPlan returns a plan of schedules; nil records at all times.

@@ -55,6 +55,7 @@ type Recorder struct {
 	end      time.Time // where the footage so far ends
 	pace     pace      // of the session's pictures
 	heard    time.Time // of the host's clock
+	told     time.Time // when it was to end
 	step     func(before, now time.Time) time.Duration
 	stepped  time.Duration // by so much the clock was set since the current segment began
 	dropping bool          // the disk is too slow: up to a key frame for which there is room
@@ -98,6 +99,8 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 // resume accounts for the time in which the camera did not run. It comes before run.
 func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
 	r.disk.account.resume(ctx, r.now(), away)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.newest = r.disk.account.until // what a camera has held back is from before
 	r.end = r.newest
 }
@@ -159,140 +162,10 @@ func (r *Recorder) Write(s *media.Sample) error {
 	return nil
 }
 
-// drops says whether a sample has to go because too much waits for the disk. What
-// is kept ends before it, and begins again with a segment of its own.
-func (r *Recorder) drops(s *media.Sample) bool {
-	now := r.now()
-	if r.dropping && s.Track == 0 && s.Sync && r.queue.room(now) {
-		r.dropping = false
-	}
-	if !r.dropping && r.current != nil && r.ahead == nil && r.queue.full(now) {
-		r.dropping = true
-		r.finish()
-		r.why = gap{cause: spool.DiskSlow, detail: "the disk takes less than the camera sends; footage had to be dropped"}
-		r.missing(r.plan.window.Start)
-	}
-	return r.dropping
-}
-
-// Damaged notes that footage is missing up to the next key frame.
-func (r *Recorder) Damaged(cause string) {
-	r.meter.damaged(cause)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ahead != nil {
-		r.forget() // what comes next cannot be decoded from it
-	}
-	if r.why.cause == "" {
-		r.why = gap{cause: spool.BadFootage, detail: cause}
-	}
-}
-
-// shown takes the picture s into account: what is missing since the one before it is a
-// gap inside of the segment.
-func (r *Recorder) shown(s *media.Sample) {
-	from := r.end
-	if r.ahead == nil && r.paused(r.newest) {
-		r.flush() // or the gap would be noted before the footage in front of it
-		from = later(from, r.plan.window.Start)
-		r.current.missing += max(0, r.newest.Sub(from))
-		r.note(gap{kind: inside, from: from.Add(-r.stepped), to: r.newest.Add(-r.stepped), cause: r.why.cause, detail: r.why.detail})
-	}
-	r.why = gap{}
-	r.pace.picture(s, r.tracks[0].ClockRate)
-	end := r.newest.Add(r.pace.length(r.meter.frameTime()))
-	if r.ahead != nil {
-		r.ahead.end = end
-	} else {
-		r.end = end
-	}
-}
-
-// paused says whether pictures are missing between the last one and a moment; then why
-// says what is the matter.
-func (r *Recorder) paused(until time.Time) bool {
-	switch {
-	case r.why.cause != "":
-		return until.After(r.end)
-	case until.Sub(r.end) > r.pace.pause():
-		r.why = gap{cause: spool.Stalled, detail: "the pictures paused"}
-		return true
-	}
-	return false
-}
-
-// missing notes that from now on there is no footage, nor was there since the last of
-// it in the window that has opened then.
-func (r *Recorder) missing(opened time.Time) {
-	cause := r.why.cause
-	if cause == "" {
-		cause = spool.Connecting
-	}
-	r.note(gap{kind: lasting, from: opened, cause: cause, detail: r.why.detail})
-}
-
-// note queues a gap. Gaps go the way of the parts, so that none is noted before
-// the footage in front of it is.
-func (r *Recorder) note(g gap) {
-	r.queue.put(job{gap: &g, at: r.now()})
-	r.disk.wake()
-}
-
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
 	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
-}
-
-// maxApart is how far a segment's wall-clock time and that of its media may come
-// apart.
-const maxApart = 500 * time.Millisecond
-
-// apart says that the host's time and the camera's have come apart since the segment
-// began: one of them was set, or runs at another speed.
-func (r *Recorder) apart(s *media.Sample) bool {
-	c := r.current
-	passed := media.Duration(s.DTS-c.firstDTS, r.tracks[0].ClockRate)
-	return (s.Wall.Sub(c.dated) - passed).Abs() > maxApart
-}
-
-// minStep is what counts as setting the clock: NTP slews what is less.
-const minStep = 200 * time.Millisecond
-
-// watchClock notes that the host's clock was set, before anything else is dated by it.
-// What is footage under the old time and under the new one is not put into one segment:
-// the old time lasts until that ends. The mutex is held.
-func (r *Recorder) watchClock() {
-	before, now := r.heard, r.now()
-	r.heard = now
-	if before.IsZero() {
-		return
-	}
-	step := r.step(before, now)
-	if step.Abs() < minStep {
-		return
-	}
-	r.plan.plan.stepped(step)
-	if r.recording() && r.stepped == 0 && r.paused(now.Add(-step)) { // its time was over before
-		r.finish()
-		r.missing(r.plan.window.Start)
-	}
-	if r.recording() {
-		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
-		r.stepped += step
-		r.cutDue = true
-		return
-	}
-	if r.ahead != nil {
-		r.forget()
-	}
-	r.newest, r.end = now, now
-	r.noteStep(now, step, spool.Connecting)
-}
-
-// noteStep tells of a step. A cause says why there was no footage before it.
-func (r *Recorder) noteStep(now time.Time, step time.Duration, cause spool.Cause) {
-	r.note(gap{kind: clockSet, from: now.Add(-step), to: now, cause: cause, detail: "set by " + step.String()})
 }
 
 // recording says that what comes is written.
@@ -303,12 +176,17 @@ func (r *Recorder) recording() bool { return r.current != nil && r.ahead == nil 
 func (r *Recorder) next(s *media.Sample) error {
 	start := later(r.newest, r.end) // a burst may have been dated ahead of it
 	if r.recording() {
-		if start = r.newest; !r.paused(start) {
+		start = r.newest
+		if start.Sub(r.current.Start) < time.Millisecond && r.stepped >= 0 {
+			start = r.current.Start.Add(time.Millisecond) // of a burst each group of pictures is a segment
+		}
+		if !r.paused(start) {
 			r.end = start // the last picture lasts until this one
 		}
 	}
 	start = start.UTC().Truncate(time.Microsecond)
-	if r.newest = start; r.recording() && r.stepped < 0 { // time that comes twice is the new segment's
+	r.newest = start
+	if r.recording() && r.stepped < 0 && start.After(r.current.Start) { // time that comes twice is the new one's
 		r.current.end = start
 	}
 	r.finish()
@@ -392,7 +270,6 @@ func (r *Recorder) finish() {
 	}
 	r.flush()
 	if r.current.end.IsZero() {
-		r.end = earlier(r.end, r.now()) // whatever a picture's length
 		r.current.end = r.end.Add(-r.stepped)
 	}
 	r.current.end = later(r.current.end, r.current.Start)
@@ -403,47 +280,6 @@ func (r *Recorder) finish() {
 		r.stepped = 0
 	}
 	r.disk.wake()
-}
-
-// ended finishes what a session leaves behind, and returns where its footage
-// ends: the zero time if there never was any. From there on there is a gap with
-// the given cause.
-func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.watchClock()
-	r.finish()
-	r.tracks = nil
-	r.meter.stop()
-	if !r.dropping {
-		r.why = gap{cause: cause, detail: detail}
-		if w, open := r.plan.plan.At(r.now().Add(-tail)); open { // else the edge accounts for it
-			r.missing(w.Start)
-		}
-	}
-	return r.end
-}
-
-// stopped finishes what a session leaves behind that the plan, or the end of the
-// camera, has ended.
-func (r *Recorder) stopped() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.watchClock()
-	now := r.now()
-	if w, open := r.plan.plan.At(now.Add(-tail)); open {
-		r.shut(w.Start, earlier(w.End, now), w.End.After(now))
-	}
-	r.finish()
-	r.tracks, r.why = nil, gap{}
-	r.meter.stop()
-}
-
-// watch looks at the host's clock, also while nothing comes.
-func (r *Recorder) watch() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.watchClock()
 }
 
 // flushDue queues the part when its time is up: a camera that stalls must not

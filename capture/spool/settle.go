@@ -42,7 +42,8 @@ func lastAlive(dir string) time.Time {
 // settleGaps ends the gaps that were open when the last run ended: where footage
 // begins that it could not say so of any more, else where it is last known to have run.
 // A camera that goes on accounts for the time since by itself; one that is not wanted
-// any more misses nothing. It follows the recovery of the segments.
+// any more misses nothing. It follows the recovery of the segments. One that ends where
+// the gap begins is in front of it.
 func (s *Spool) settleGaps(ctx context.Context) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		now := micros(s.opts.Now())
@@ -58,7 +59,7 @@ func (s *Spool) settleGaps(ctx context.Context) error {
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
 			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
-				AND segments.end_us > 0 AND state IN ('finished','deleted') AND `+ours+`), max(start_us, ?)) WHERE end_us = 0`, known)
+				AND segments.end_us > gaps.start_us + 1000 AND state IN ('finished','deleted') AND `+ours+`), max(start_us, ?)) WHERE end_us = 0`, known)
 		if err != nil {
 			return err
 		}
