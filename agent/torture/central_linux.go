@@ -41,6 +41,21 @@ type central struct {
 	journal *os.File
 }
 
+// newCentral makes one that knows what is in the journal.
+func newCentral(o centralOrder) (*central, error) {
+	c := &central{}
+	c.mode.Store("")
+	rows, err := knownRows(o.Journal)
+	if err != nil {
+		return nil, err
+	}
+	if c.journal, err = os.OpenFile(o.Journal, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
+		return nil, err
+	}
+	c.server = centraltest.New(centraltest.Options{Token: centralToken, ClientName: clientName, Cameras: o.Cameras, Rows: rows, Keep: c.keep})
+	return c, nil
+}
+
 // serveCentral serves until its standard input ends; each line there says how calls
 // are answered from then on: "500", "401", "silent", "lost", or "" for as they should.
 func serveCentral(order string) error {
@@ -48,27 +63,16 @@ func serveCentral(order string) error {
 	if err := json.Unmarshal([]byte(order), &o); err != nil {
 		return err
 	}
-	c := &central{}
-	c.mode.Store("")
-	rows, err := knownRows(o.Journal)
+	c, err := newCentral(o)
 	if err != nil {
 		return err
 	}
-	if c.journal, err = os.OpenFile(o.Journal, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
-		return err
-	}
 	defer c.journal.Close()
-	c.server = centraltest.New(centraltest.Options{Token: centralToken, ClientName: clientName, Cameras: o.Cameras, Rows: rows, Keep: c.keep})
 	listener, err := net.Listen("tcp", o.Listen)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler: c, ReadHeaderTimeout: 10 * time.Second,
-		ConnContext: func(ctx context.Context, _ net.Conn) context.Context {
-			return context.WithValue(ctx, connection{}, new(string))
-		},
-	}
+	server := &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second, ConnContext: remembering}
 	go func() {
 		in := bufio.NewScanner(os.Stdin)
 		for in.Scan() {
@@ -83,8 +87,12 @@ func serveCentral(order string) error {
 	return nil
 }
 
-// connection is the key of what is known of a connection: the row that was registered
-// last over it.
+// remembering lets a connection remember the row that was registered last over it.
+func remembering(ctx context.Context, _ net.Conn) context.Context {
+	return context.WithValue(ctx, connection{}, new(string))
+}
+
+// connection is the key under which it does.
 type connection struct{}
 
 func (c *central) ServeHTTP(w http.ResponseWriter, r *http.Request) {
