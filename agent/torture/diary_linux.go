@@ -53,13 +53,6 @@ func (d *diary) end(kind check.Kind, camera string) {
 	}
 }
 
-func (d *diary) during(kind check.Kind) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, is := d.open[diaryKey{kind, ""}]
-	return is
-}
-
 func (d *diary) killed() {
 	d.mu.Lock()
 	defer d.mu.Unlock()

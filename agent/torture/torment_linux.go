@@ -88,17 +88,16 @@ func (w *world) do(ctx context.Context, e event) error {
 		w.centralLine.Set(wiretest.Fault{})
 	case "s3-restart":
 		w.store.Stop()
-		w.store = nil
 		sleep(ctx, e.length)
 		return w.startStore(context.WithoutCancel(ctx))
 	case "central-restart":
-		w.central.kill()
+		w.killCentral()
 		sleep(ctx, e.length)
 		return w.startCentral()
 	case "central-answer":
-		w.central.tell(e.kind)
+		w.tellCentral(e.kind)
 		sleep(ctx, e.length)
-		w.central.tell("")
+		w.tellCentral("")
 	case "camera":
 		id := w.cameras[e.camera]
 		w.log.begin(check.CameraDown, id)

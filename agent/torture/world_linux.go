@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"recording-agent/agent/torture/check"
 	"recording-agent/uploader/s3/s3test"
@@ -32,7 +34,6 @@ type world struct {
 	store       *s3test.Server
 	storeAt     string // host:port
 	centralAt   string
-	central     *child
 	player      *child
 	agent       *agent
 	disk        *disk
@@ -40,6 +41,9 @@ type world struct {
 	storeLine   *wiretest.Line
 	centralLine *wiretest.Line
 	cameraLines []*wiretest.Line
+
+	mu      sync.Mutex
+	central *child // nil while it is away
 }
 
 func newWorld(ctx context.Context, dir string, cameras int) (*world, error) {
@@ -119,9 +123,30 @@ func (w *world) startStore(ctx context.Context) (err error) {
 	return err
 }
 
-func (w *world) startCentral() (err error) {
-	w.central, _, err = startChild(roleCentral, centralOrder{Listen: w.centralAt, Journal: w.journal(), Cameras: w.cameras})
+func (w *world) startCentral() error {
+	c, _, err := startChild(roleCentral, centralOrder{Listen: w.centralAt, Journal: w.journal(), Cameras: w.cameras})
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.central = c
 	return err
+}
+
+func (w *world) killCentral() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.central != nil {
+		w.central.kill()
+		w.central = nil
+	}
+}
+
+// tellCentral says how it is to answer. One that is started again answers as it should.
+func (w *world) tellCentral(mode string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.central != nil {
+		w.central.tell(mode)
+	}
 }
 
 func (w *world) journal() string { return filepath.Join(w.dir, "central.log") }
@@ -133,8 +158,8 @@ func (w *world) begin() error {
 	return w.agent.start()
 }
 
-// heal ends all faults.
-func (w *world) heal(ctx context.Context) (err error) {
+// heal ends all faults; who was restarted is there by now.
+func (w *world) heal() (err error) {
 	w.storeLine.Set(wiretest.Fault{})
 	w.centralLine.Set(wiretest.Fault{})
 	for i := range w.cameraLines {
@@ -143,14 +168,7 @@ func (w *world) heal(ctx context.Context) (err error) {
 	if w.disk != nil {
 		err = w.disk.free()
 	}
-	if w.store == nil {
-		err = errors.Join(err, w.startStore(ctx))
-	}
-	if w.central == nil {
-		err = errors.Join(err, w.startCentral())
-	} else {
-		w.central.tell("")
-	}
+	w.tellCentral("")
 	return err
 }
 
@@ -159,10 +177,9 @@ func (w *world) stop() {
 	if w.agent != nil {
 		w.agent.kill()
 	}
-	for _, c := range []*child{w.player, w.central} {
-		if c != nil {
-			c.kill()
-		}
+	w.killCentral()
+	if w.player != nil {
+		w.player.kill()
 	}
 	if w.store != nil {
 		w.store.Stop()
@@ -177,13 +194,17 @@ func (w *world) stop() {
 	}
 }
 
+// freeAddress finds one outside of the ports that connections are made from: it is to
+// be free again after each restart.
 func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	for range 100 {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(10000)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String(), nil
+		}
 	}
-	defer l.Close()
-	return l.Addr().String(), nil
+	return "", errors.New("no free port between 10000 and 20000")
 }
 
 func toJSON(v any) string {
