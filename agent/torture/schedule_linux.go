@@ -140,13 +140,15 @@ func kills(o options) (plan []event) {
 	}
 }
 
-// haste shortens the rest between faults in short runs, so that they have all of it.
+// haste shortens faults, and the rest between them, in short runs, so that they have
+// all of it.
 func (o options) haste() float64 { return min(1, max(0.25, o.length.Minutes()/4)) }
 
 func (t track) events(o options, camera int) (plan []event) {
 	r := numbers(o, fmt.Sprint(t.name, camera))
 	for i := range t.rest {
 		t.rest[i] = time.Duration(float64(t.rest[i]) * o.haste())
+		t.length[i] = time.Duration(float64(t.length[i]) * o.haste())
 	}
 	for at := between(r, t.rest); at < o.length; at += between(r, t.rest) {
 		e := event{at: at, length: between(r, t.length), track: t.name, kind: t.kinds[r.IntN(len(t.kinds))], camera: camera}

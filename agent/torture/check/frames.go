@@ -85,6 +85,9 @@ func (v *Verdict) camera(e Evidence, camera string, stored map[int][]string) {
 		v.Sent++
 		if len(keys) > 0 {
 			v.Stored++
+			if len(e.admitted(camera, f.At, -inexact)) > 0 {
+				v.Denied++
+			}
 			continue
 		}
 		v.Missing++
@@ -109,7 +112,7 @@ func (v *Verdict) camera(e Evidence, camera string, stored map[int][]string) {
 
 // unexplained says what a missing frame lacks to be explained.
 func (e Evidence) unexplained(camera string, at time.Time) string {
-	causes := e.admitted(camera, at)
+	causes := e.admitted(camera, at, inexact)
 	out := slices.ContainsFunc(e.Outages, func(o Outage) bool {
 		if o.Camera != "" && o.Camera != camera {
 			return false
@@ -131,12 +134,12 @@ func (e Evidence) unexplained(camera string, at time.Time) string {
 	return ""
 }
 
-// admitted is the causes of the gaps in which a moment lies.
-func (e Evidence) admitted(camera string, at time.Time) (causes []string) {
+// admitted is the causes of the gaps in which a moment lies, or nearly so.
+func (e Evidence) admitted(camera string, at time.Time, nearly time.Duration) (causes []string) {
 	for _, offset := range e.offsets(at) {
 		t := at.Add(offset)
 		for _, g := range e.Gaps {
-			if g.Camera == camera && g.Cause != clockSet && !t.Before(g.From.Add(-inexact)) && (g.To.IsZero() || !t.After(g.To.Add(inexact))) {
+			if g.Camera == camera && g.Cause != clockSet && !t.Before(g.From.Add(-nearly)) && (g.To.IsZero() || !t.After(g.To.Add(nearly))) {
 				causes = append(causes, g.Cause)
 			}
 		}

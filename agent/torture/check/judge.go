@@ -10,6 +10,7 @@ import (
 type Verdict struct {
 	Sent, Stored, Repeated   int // frames
 	Missing, Explained, Lost int // frames; Lost are those that nothing explains
+	Denied                   int // frames that are there and in a gap as well: no loss, but not true either
 
 	Objects, Damaged      int
 	Unknown               int // objects of which central does not know

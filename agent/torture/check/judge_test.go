@@ -47,6 +47,15 @@ func TestSound(t *testing.T) {
 	}
 }
 
+// What is there and in a gap as well is counted.
+func TestDenied(t *testing.T) {
+	e := sound()
+	e.Gaps = append(e.Gaps, Gap{Camera: "a", From: at(59), To: at(62)})
+	if v := Judge(e); v.Denied != 50 || v.Failed() {
+		t.Errorf("%+v", v)
+	}
+}
+
 // Each of these has to be found.
 func TestFound(t *testing.T) {
 	for _, tc := range []struct {

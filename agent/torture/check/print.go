@@ -13,6 +13,7 @@ func (v *Verdict) Print(w io.Writer) {
 	line := func(what string, n int, note string) { fmt.Fprintf(w, "  %-34s%10d  %s\n", what, n, note) }
 	line("frames sent", v.Sent, "")
 	line("frames in the bucket", v.Stored, "")
+	line("  and in a gap as well", v.Denied, "for information: a clock that is set back passes through old gaps again")
 	line("frames missing", v.Missing, "")
 	line("  explained", v.Explained, "inside an outage that the driver caused, and of a gap that the agent admits")
 	line("  unexplained", v.Lost, "")
