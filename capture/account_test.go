@@ -26,7 +26,7 @@ import (
 )
 
 var (
-	lives     = flag.Int("lives", 6, "how many random lives of a camera are lived")
+	lives     = flag.Int("lives", 3, "how many random lives of a camera are lived")
 	firstLife = flag.Uint64("life", 1, "the seed of the first")
 )
 
@@ -47,7 +47,8 @@ func TestEachMomentIsFootageOrAGap(t *testing.T) {
 // life is one camera on one host, over several runs of the agent.
 type life struct {
 	t      *testing.T
-	random *rand.Rand
+	random dice // of the agent and its host
+	camera dice // of the camera: it has a goroutine of its own
 	dir    string
 	plan   *schedule.Set // nil: always
 	off    atomic.Int64  // by how much the host's clock was set so far
@@ -63,22 +64,25 @@ type life struct {
 type span struct{ from, to time.Time }
 
 func newLife(t *testing.T, seed uint64) *life {
-	l := &life{t: t, random: rand.New(rand.NewPCG(seed, 1)), dir: t.TempDir()}
+	l := &life{t: t, random: dice{rand.New(rand.NewPCG(seed, 1))}, camera: dice{rand.New(rand.NewPCG(seed, 2))}, dir: t.TempDir()}
 	if l.random.IntN(3) > 0 {
 		var windows []schedule.Schedule
-		for at := l.upTo(30 * time.Second); at < 20*time.Minute; {
-			length := 2*time.Second + l.upTo(time.Minute)
+		for at := l.random.upTo(30 * time.Second); at < 20*time.Minute; {
+			length := 2*time.Second + l.random.upTo(time.Minute)
 			windows = append(windows, schedule.Schedule{ID: fmt.Sprint(len(windows)), Kind: schedule.Daily, Start: at, End: at + length, Active: true})
-			at += length + 500*time.Millisecond + l.upTo([]time.Duration{3 * time.Second, 30 * time.Second}[l.random.IntN(2)])
+			at += length + 500*time.Millisecond + l.random.upTo([]time.Duration{3 * time.Second, 30 * time.Second}[l.random.IntN(2)])
 		}
 		l.plan = set(t, windows...)
 	}
 	return l
 }
 
-func (l *life) upTo(d time.Duration) time.Duration { return time.Duration(l.random.Int64N(int64(d))) }
-func (l *life) chance(percent int) bool            { return l.random.IntN(100) < percent }
-func (l *life) now() time.Time                     { return time.Now().Add(time.Duration(l.off.Load())) }
+func (l *life) now() time.Time { return time.Now().Add(time.Duration(l.off.Load())) }
+
+type dice struct{ *rand.Rand }
+
+func (d dice) upTo(limit time.Duration) time.Duration { return time.Duration(d.Int64N(int64(limit))) }
+func (d dice) chance(percent int) bool                { return d.IntN(100) < percent }
 
 func (l *life) say(format string, args ...any) {
 	l.mu.Lock()
@@ -90,8 +94,8 @@ func (l *life) say(format string, args ...any) {
 func (l *life) live() {
 	for range 1 + l.random.IntN(4) {
 		l.run()
-		time.Sleep(l.upTo(20 * time.Second))
-		if l.chance(20) {
+		time.Sleep(l.random.upTo(20 * time.Second))
+		if l.random.chance(20) {
 			l.setClock()
 		}
 	}
@@ -132,16 +136,16 @@ func (l *life) run() {
 	var done sync.WaitGroup
 	done.Go(func() { c.Run(ctx) })
 	for range 1 + l.random.IntN(4) {
-		time.Sleep(l.upTo(40 * time.Second))
+		time.Sleep(l.random.upTo(40 * time.Second))
 		switch l.random.IntN(8) {
 		case 0:
 			l.setClock()
 		case 1:
-			d := l.upTo(60 * time.Second)
+			d := l.random.upTo(60 * time.Second)
 			l.say("the disk stands still for %v", d)
 			m.stall(d)
 		case 2:
-			d := l.upTo(20 * time.Second)
+			d := l.random.upTo(20 * time.Second)
 			l.say("the disk fails for %v", d)
 			m.fail(d)
 		}
@@ -154,7 +158,7 @@ func (l *life) run() {
 		m.kill()
 	case 2:
 		m.arm(l.random.IntN(8))
-		time.Sleep(l.upTo(30 * time.Second))
+		time.Sleep(l.random.upTo(30 * time.Second))
 	}
 	stop()
 	done.Wait()
@@ -167,9 +171,9 @@ func (l *life) run() {
 }
 
 func (l *life) setClock() {
-	by := 200*time.Millisecond + l.upTo([]time.Duration{2 * time.Second, time.Minute}[l.random.IntN(2)])
+	by := 200*time.Millisecond + l.random.upTo([]time.Duration{2 * time.Second, time.Minute}[l.random.IntN(2)])
 	before := l.now()
-	if l.chance(40) {
+	if l.random.chance(40) {
 		by = -by
 	}
 	l.off.Add(int64(by))
@@ -181,40 +185,40 @@ func (l *life) setClock() {
 
 // session is one session of the camera, of random nature.
 func (l *life) session(ctx context.Context, r *Recorder) error {
-	if !sleep(ctx, l.upTo(2*time.Second)) {
+	if !sleep(ctx, l.camera.upTo(2*time.Second)) {
 		return ctx.Err()
 	}
-	if l.chance(25) {
+	if l.camera.chance(25) {
 		l.say("the camera refuses")
 		return errors.New("refused")
 	}
 	tracks := testTracks()
-	sound := l.chance(50)
+	sound := l.camera.chance(50)
 	if sound {
 		tracks = append(tracks, media.Track{Codec: media.PCMU, ClockRate: 8000, ChannelCount: 1, SampleRate: 8000})
 	}
 	if err := r.Start(tracks); err != nil {
 		return err
 	}
-	every := []time.Duration{40 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[l.random.IntN(4)]
+	every := []time.Duration{40 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[l.camera.IntN(4)]
 	l.mu.Lock()
 	l.frame = max(l.frame, every)
 	l.mu.Unlock()
-	c := &cam{life: l, r: r, every: every, group: 1 + l.random.IntN(int(max(2, 4*time.Second/every))), reorder: l.chance(40), sound: sound, latency: l.upTo(400 * time.Millisecond)}
+	c := &cam{life: l, r: r, every: every, group: 1 + l.camera.IntN(int(max(2, 4*time.Second/every))), reorder: l.camera.chance(40), sound: sound, latency: l.camera.upTo(400 * time.Millisecond)}
 	l.say("a session: a picture each %v, %d in a group, reordered %v, sound %v, %v late", c.every, c.group, c.reorder, c.sound, c.latency)
-	if l.chance(25) {
+	if l.camera.chance(25) {
 		l.say("a burst")
-		for range 1 + l.random.IntN(100) {
+		for range 1 + l.camera.IntN(100) {
 			if err := c.picture(); err != nil {
 				return err
 			}
 		}
-		if l.chance(50) {
+		if l.camera.chance(50) {
 			return errors.New("ended after a burst")
 		}
 	}
-	for left := 1 + l.random.IntN(6); left > 0; left-- {
-		for until := time.Now().Add(l.upTo(20 * time.Second)); time.Now().Before(until); {
+	for left := 1 + l.camera.IntN(6); left > 0; left-- {
+		for until := time.Now().Add(l.camera.upTo(20 * time.Second)); time.Now().Before(until); {
 			if !sleep(ctx, c.every) {
 				return ctx.Err()
 			}
@@ -222,9 +226,9 @@ func (l *life) session(ctx context.Context, r *Recorder) error {
 				return err
 			}
 		}
-		switch l.random.IntN(4) {
+		switch l.camera.IntN(4) {
 		case 0:
-			d := l.upTo(12 * time.Second)
+			d := l.camera.upTo(12 * time.Second)
 			l.say("the pictures pause for %v", d)
 			for until := time.Now().Add(d); time.Now().Before(until); {
 				if !sleep(ctx, 300*time.Millisecond) {
@@ -235,7 +239,7 @@ func (l *life) session(ctx context.Context, r *Recorder) error {
 				}
 			}
 			c.skip(d)
-			if l.chance(30) {
+			if l.camera.chance(30) {
 				return errors.New("stalled")
 			}
 		case 1:
@@ -246,7 +250,7 @@ func (l *life) session(ctx context.Context, r *Recorder) error {
 			l.say("damage, and a pause")
 			r.Damaged("packets are missing")
 			c.torn = true
-			d := l.upTo(8 * time.Second)
+			d := l.camera.upTo(8 * time.Second)
 			if !sleep(ctx, d) {
 				return ctx.Err()
 			}

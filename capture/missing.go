@@ -108,11 +108,15 @@ func (r *Recorder) stopped() {
 	if !r.told.IsZero() {
 		now = r.told
 	}
-	if w, open := r.plan.plan.At(now.Add(-tail)); open {
+	w, open := r.plan.plan.At(now.Add(-tail))
+	if !open && r.recording() { // its end is being accounted for right now
+		w, open = r.plan.window, true
+	}
+	if open {
 		r.shut(w.Start, earlier(w.End, now), w.End.After(now))
 	}
 	r.finish()
-	r.tracks, r.why = nil, gap{}
+	r.tracks = nil
 	r.meter.stop()
 }
 
