@@ -91,9 +91,10 @@ func (v *Verdict) camera(e Evidence, camera string, stored map[int][]string) {
 			continue
 		}
 		v.Missing++
-		why := e.unexplained(camera, f.At)
+		kind, why := e.explain(camera, f.At)
 		if why == "" {
 			v.Explained++
+			v.By[kind]++
 			continue
 		}
 		v.Lost++
@@ -110,10 +111,10 @@ func (v *Verdict) camera(e Evidence, camera string, stored map[int][]string) {
 	}
 }
 
-// unexplained says what a missing frame lacks to be explained.
-func (e Evidence) unexplained(camera string, at time.Time) string {
+// explain says in which outage a missing frame was, or what it lacks to be explained.
+func (e Evidence) explain(camera string, at time.Time) (during Kind, why string) {
 	causes := e.admitted(camera, at, inexact)
-	out := slices.ContainsFunc(e.Outages, func(o Outage) bool {
+	out := slices.IndexFunc(e.Outages, func(o Outage) bool {
 		if o.Camera != "" && o.Camera != camera {
 			return false
 		}
@@ -124,14 +125,14 @@ func (e Evidence) unexplained(camera string, at time.Time) string {
 		return !at.Before(o.From.Add(-before)) && !at.After(o.To.Add(after))
 	})
 	switch {
-	case !out && len(causes) == 0:
-		return "there was no outage, and the agent admits no gap"
-	case !out:
-		return fmt.Sprintf("there was no outage; the agent admits a gap (%s)", causes[0])
+	case out < 0 && len(causes) == 0:
+		return "", "there was no outage, and the agent admits no gap"
+	case out < 0:
+		return "", fmt.Sprintf("there was no outage; the agent admits a gap (%s)", causes[0])
 	case len(causes) == 0:
-		return "the agent admits no gap"
+		return "", "the agent admits no gap"
 	}
-	return ""
+	return e.Outages[out].Kind, ""
 }
 
 // admitted is the causes of the gaps in which a moment lies, or nearly so.

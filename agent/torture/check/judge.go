@@ -8,9 +8,10 @@ import (
 
 // Verdict is what a run has come to.
 type Verdict struct {
-	Sent, Stored, Repeated   int // frames
-	Missing, Explained, Lost int // frames; Lost are those that nothing explains
-	Denied                   int // frames that are there and in a gap as well: no loss, but not true either
+	Sent, Stored, Repeated   int          // frames
+	Missing, Explained, Lost int          // frames; Lost are those that nothing explains
+	By                       map[Kind]int // of the explained, in which outage they were
+	Denied                   int          // frames that are there and in a gap as well: no loss, but not true either
 
 	Objects, Damaged      int
 	Unknown               int // objects of which central does not know
@@ -32,7 +33,7 @@ func (v *Verdict) fault(format string, args ...any) {
 
 // Judge compares.
 func Judge(e Evidence) Verdict {
-	v := Verdict{Findings: slices.Clone(e.Faults)}
+	v := Verdict{Findings: slices.Clone(e.Faults), By: map[Kind]int{}}
 	v.frames(e)
 	v.objects(e)
 	v.rows(e)

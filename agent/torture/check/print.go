@@ -15,7 +15,10 @@ func (v *Verdict) Print(w io.Writer) {
 	line("frames in the bucket", v.Stored, "")
 	line("  and in a gap as well", v.Denied, "for information: a clock that is set back passes through old gaps again")
 	line("frames missing", v.Missing, "")
-	line("  explained", v.Explained, "inside an outage that the driver caused, and of a gap that the agent admits")
+	line("  explained", v.Explained, "in an outage that the driver caused, and in a gap that the agent admits")
+	for _, kind := range []Kind{AgentDown, CameraDown, DiskFull} {
+		line("    "+string(kind), v.By[kind], "")
+	}
 	line("  unexplained", v.Lost, "")
 	line("frames there twice", v.Repeated, "or with a number that was never sent")
 	line("objects", v.Objects, "")
