@@ -59,7 +59,7 @@ func (d *disk) fill() error {
 	if err := syscall.Statfs(d.place, &s); err != nil {
 		return err
 	}
-	n := int64(s.Bavail)*s.Bsize - leftFree
+	n := int64(s.Bavail)*int64(s.Bsize) - leftFree
 	if n <= 0 {
 		return nil
 	}
