@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,7 +29,7 @@ const uploadGrace = 10 * time.Second
 // configuration of the start: what can change since then is with whom it concerns.
 type agent struct {
 	cfg     *config.Config
-	text    []byte // of its file
+	hangup  <-chan os.Signal
 	log     zerolog.Logger
 	now     func() time.Time
 	started time.Time
@@ -47,13 +49,15 @@ type agent struct {
 
 // runAgent runs the agent from start to drain.
 func runAgent(ctx context.Context, cfg *config.Config) error {
+	hangup, stop := catchHangup() // a start can take minutes
+	defer stop()
 	log, level, closer := newLog(cfg.Log)
 	defer closer.Close()
 	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	err := startAndRun(ctx, cfg, log, level)
+	err := startAndRun(ctx, cfg, systemClock(), hangup, log, level)
 	if err != nil {
 		log.Error().Err(err).Msg("agent failed")
 		return err
@@ -64,10 +68,14 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
-func startAndRun(ctx context.Context, cfg *config.Config, log zerolog.Logger, level *logLevel) (err error) {
-	now := hostTime()
-	a := &agent{cfg: cfg, text: contentOf(cfg.Path), log: log, level: level, now: now, started: now()}
-	if a.spool, err = spool.Open(ctx, a.spoolOptions()); err != nil {
+func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel) (err error) {
+	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now()}
+	options := a.spoolOptions()
+	options.Clock, options.Wanted = &clock, a.wanted
+	if a.spool, err = spool.Open(ctx, options); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	defer func() { err = errors.Join(err, a.spool.Close()) }()
@@ -109,7 +117,7 @@ func (a *agent) build() {
 	}
 	a.status = status.New(status.Options{
 		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
-		Snapshot: a.snapshot, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
+		Snapshot: a.snapshot, Clock: a.clockStatus, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
 	})
 }
 
@@ -124,6 +132,9 @@ func (a *agent) buildRetention() {
 	c := a.cfg.Retention
 	a.retention = uploader.NewRetention(uploader.RetentionOptions{
 		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
+		Sending: func(id string) bool {
+			return slices.ContainsFunc(a.uploaders, func(u *uploader.Uploader) bool { return u.Sending(id) })
+		},
 		Keep: uploader.Keep{
 			AfterUpload: !c.DeleteAfterUpload, For: c.KeepFor, MaxAge: c.MaxAge, MaxBytes: c.MaxSize, MinFree: c.MinFree.Of, StopRecording: c.OnFull == "stop_recording",
 		},
@@ -143,15 +154,25 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	}
 	a.uploaders = append(a.uploaders, uploader.New(o))
 	a.keepers = append(a.keepers, &uploader.Housekeeper{
-		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owns: a.ownKey(d.Key), Log: a.log, Now: a.now,
+		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owner: a.ownKeys(d.Key), Log: a.log, Now: a.now,
 		First: firstHousekeeping,
 	})
 }
 
-// ownKey tells the keys of this agent from those of others, whichever cameras it has
-// when it is asked.
-func (a *agent) ownKey(template string) func(key string) bool {
-	return func(key string) bool { return config.KeyOwner(template, a.cfg.Agent.ClientName, a.fleet.known())(key) }
+// ownKeys tells the keys of this agent from those of others, by the cameras that it
+// has when it is asked, whoever has assigned them, and those that its ledger knows.
+func (a *agent) ownKeys(template string) func(ctx context.Context) (func(key string) bool, error) {
+	return func(ctx context.Context) (func(key string) bool, error) {
+		recorded, err := a.spool.Cameras(ctx)
+		if err != nil {
+			return nil, err
+		}
+		cameras := a.fleet.known()
+		for id, name := range recorded {
+			cameras = append(cameras, config.Camera{ID: id, Name: name})
+		}
+		return config.KeyOwner(template, a.cfg.Agent.ClientName, cameras), nil
+	}
 }
 
 func storeOptions(d config.Destination) s3.Options {
@@ -198,8 +219,9 @@ func (a *agent) run(ctx context.Context) error {
 	var rest errgroup.Group
 	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
+	rest.Go(func() error { return a.followClock(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
-	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.text, a.log, a.apply) })
+	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -23,12 +22,9 @@ const settle = time.Second
 
 // watchConfig has a changed configuration applied once it is valid. It looks when
 // the file is changed, and at SIGHUP also when what the file names may have been:
-// secrets in files of their own. known is what the file held at the start. It runs
-// until ctx ends.
-func watchConfig(ctx context.Context, path string, known []byte, log zerolog.Logger, apply func(*config.Config)) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP) // Windows has no such signal: then it never comes
-	defer signal.Stop(hangup)
+// secrets in files of their own. known is what the file held when it was last read.
+// It runs until ctx ends.
+func watchConfig(ctx context.Context, path string, known config.Sum, hangup <-chan os.Signal, log zerolog.Logger, apply func(*config.Config)) error {
 	events, errs, stop := watchFile(path, log)
 	defer stop()
 	settled := time.After(settle) // it may have been changed since the start
@@ -43,21 +39,29 @@ func watchConfig(ctx context.Context, path string, known []byte, log zerolog.Log
 		case err := <-errs:
 			log.Debug().Err(err).Msg("watching the configuration file")
 		case <-hangup:
-			known = contentOf(path)
+			known = sumOf(path)
 			reload(path, log, apply)
 		case <-settled:
-			if data := contentOf(path); !bytes.Equal(data, known) {
-				known = data
+			if sum := sumOf(path); sum != known {
+				known = sum
 				reload(path, log, apply)
 			}
 		}
 	}
 }
 
-// contentOf is nothing for a file that cannot be read: why is told when it is loaded.
-func contentOf(path string) []byte {
+// sumOf is that of nothing for a file that cannot be read: why is told when it is
+// loaded.
+func sumOf(path string) config.Sum {
 	data, _ := os.ReadFile(path)
-	return data
+	return config.SumOf(data)
+}
+
+// catchHangup remembers a SIGHUP from now on: without that, one ends the program.
+func catchHangup() (hangup <-chan os.Signal, stop func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, syscall.SIGHUP) // Windows has no such signal: then it never comes
+	return c, func() { signal.Stop(c) }
 }
 
 // watchFile watches a file; where that is not possible nothing ever comes.

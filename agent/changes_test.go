@@ -67,11 +67,13 @@ func TestChangedConfigurationIsJudged(t *testing.T) {
 	}
 	write(valid)
 	log := &said{}
+	hangup, ignore := catchHangup()
+	defer ignore()
 	applied := make(chan *config.Config, 10)
 	ctx, stop := context.WithCancel(t.Context())
 	var watching sync.WaitGroup
 	watching.Go(func() {
-		_ = watchConfig(ctx, path, []byte(valid), zerolog.New(log), func(c *config.Config) { applied <- c })
+		_ = watchConfig(ctx, path, config.SumOf([]byte(valid)), hangup, zerolog.New(log), func(c *config.Config) { applied <- c })
 	})
 	defer watching.Wait()
 	defer stop()

@@ -62,9 +62,9 @@ type berth struct {
 	is      bool // wanted at all
 	dropped bool // it was not, since what runs or ran last was started
 	plan    *capture.Plan
-	camera  *capture.Camera // the last one
+	camera  *capture.Camera // the last one; nil: none, or the end of it has been noted
 	runs    settings        // what it was built from
-	stop    func()          // it runs, though it may have been told to end; nil: nothing does
+	stop    func()          // it runs, though it may have been told to end, or its end is being noted; nil: nothing does
 	away    spool.Cause     // why nothing runs
 	fault   string          // why it cannot be built from these settings
 }
@@ -208,10 +208,9 @@ func (f *fleet) follow(ctx context.Context, running *sync.WaitGroup) {
 		switch {
 		case b.stop != nil && !(b.is && reflect.DeepEqual(b.runs, b.wanted.settings)):
 			b.stop() // left makes room for what is to come
+		case b.stop == nil && !b.is && b.camera != nil:
+			f.end(b, running)
 		case b.stop == nil && !b.is:
-			if b.camera != nil {
-				f.ended(b.runs.camera.ID)
-			}
 			delete(f.berths, id)
 		}
 	}
@@ -242,6 +241,16 @@ func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 	running.Go(func() {
 		camera.Run(ctx)
 		stop()
+		f.left(b)
+	})
+}
+
+// end has it noted that the camera of a berth is not wanted any more. The ledger
+// may be slow: only the next camera of the same id waits for it. The mutex is held.
+func (f *fleet) end(b *berth, running *sync.WaitGroup) {
+	b.camera, b.stop = nil, func() {}
+	running.Go(func() {
+		f.ended(b.runs.camera.ID)
 		f.left(b)
 	})
 }

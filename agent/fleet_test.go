@@ -361,3 +361,56 @@ func TestRecordingByHandAcrossChanges(t *testing.T) {
 		})
 	})
 }
+
+// A slow ledger holds up neither those who ask nor other cameras, and the next
+// camera of the same id begins only after what is noted of the last one.
+func TestSlowLedgerHoldsUpNobody(t *testing.T) {
+	y := newYard(t)
+	noting, slow := make(chan struct{}), make(chan struct{})
+	note := y.fleet.ended
+	y.fleet.ended = func(id string) {
+		close(noting)
+		<-slow
+		note(id)
+	}
+	sent := func(id string) int64 {
+		y.mu.Lock()
+		defer y.mu.Unlock()
+		return y.sent[id]
+	}
+	within := func(what string, is func() bool) {
+		t.Helper()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for !is() {
+				time.Sleep(10 * time.Millisecond)
+			}
+		}()
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			close(slow)
+			t.Fatal("not in time: " + what)
+		}
+	}
+	gate, shed := config.Camera{ID: "gate"}, config.Camera{ID: "shed"}
+	y.configure(gate)
+	y.run(func() {
+		within("the camera records", func() bool { return sent("gate") > 0 })
+		y.configure()
+		<-noting
+		within("the state", func() bool { return len(y.fleet.statuses()) == 0 })
+		before := sent("gate")
+		within("other cameras", func() bool {
+			y.configure(gate, shed)
+			return sent("shed") > 0
+		})
+		if sent("gate") != before {
+			t.Error("the camera has begun again while the end of the last one was being noted")
+		}
+		y.fleet.ended = note
+		close(slow)
+		within("the camera records again", func() bool { return sent("gate") > before })
+	})
+}

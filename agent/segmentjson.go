@@ -15,9 +15,11 @@ type segmentJSON struct {
 	CameraID   string   `json:"camera_id"`
 	CameraName string   `json:"camera_name"`
 	ClientName string   `json:"client_name"`
+	ScheduleID *string  `json:"schedule_id"`
 	State      string   `json:"state"`
 	Start      *string  `json:"start"`
 	End        *string  `json:"end"`
+	Dated      string   `json:"dated"` // yes; later or never: the host's clock was not set
 	Seconds    *float64 `json:"duration_seconds"`
 	Size       *int64   `json:"size"`
 	Checksum   *string  `json:"checksum_crc64nvme"`
@@ -27,6 +29,7 @@ type segmentJSON struct {
 	Height     *int     `json:"height"`
 	FrameRate  *float64 `json:"frames_per_second"`
 	Frames     *int64   `json:"frames"`
+	Clock      *float64 `json:"clock_offset_seconds"` // of the camera's from the host's
 
 	File        string `json:"file"`
 	FilePresent bool   `json:"file_present"`
@@ -85,8 +88,8 @@ func knownTime(t time.Time) *string {
 func jsonOf(s sighting) segmentJSON {
 	seg := s.Segment
 	out := segmentJSON{
-		ID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, State: string(seg.State),
-		Start: knownTime(seg.Start), End: knownTime(seg.End), Seconds: known(seg.Duration.Seconds()), Size: known(seg.Size), Checksum: known(seg.Checksum),
+		ID: seg.ID, CameraID: seg.CameraID, CameraName: seg.CameraName, ClientName: seg.ClientName, ScheduleID: known(seg.ScheduleID), State: string(seg.State),
+		Start: knownTime(seg.Start), End: knownTime(seg.End), Dated: string(seg.Dated), Seconds: known(seg.Duration.Seconds()), Size: known(seg.Size), Checksum: known(seg.Checksum),
 		VideoCodec: known(seg.VideoCodec), AudioCodec: known(seg.AudioCodec), Width: known(seg.Width), Height: known(seg.Height),
 		FrameRate: known(seg.FrameRate), Frames: known(seg.Frames),
 		File: s.file, FilePresent: s.info != nil, Deliveries: []deliveryJSON{},
@@ -94,6 +97,10 @@ func jsonOf(s sighting) segmentJSON {
 			State: string(seg.Central.State), RecordingID: known(seg.Central.RecordingID), Attempts: seg.Central.Attempts,
 			Error: known(seg.Central.LastError), RefusedAt: knownTime(seg.Central.RefusedAt),
 		},
+	}
+	if seg.ClockOffset != nil {
+		seconds := seg.ClockOffset.Seconds()
+		out.Clock = &seconds
 	}
 	switch seg.Central.State {
 	case spool.CentralNone, spool.CentralRegistered, spool.CentralRecording:

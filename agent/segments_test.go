@@ -111,6 +111,9 @@ func (d *desk) close() {
 func (d *desk) begun(n int, camera, name string) spool.Segment {
 	d.t.Helper()
 	seg := spool.Segment{ID: segment(n), CameraID: camera, CameraName: name, ClientName: "host", Start: begin.Add(time.Duration(n) * time.Minute)}
+	if n == 2 {
+		seg.ScheduleID = "9d4c0a2b-3c4d-4e6f-8f14-e45fceea467f"
+	}
 	var err error
 	seg.Path, err = spool.PathFor(camera, seg.ID, seg.Start)
 	d.ok(err)
@@ -144,12 +147,14 @@ func (d *desk) fill() {
 	}
 	gone := d.finished(1, gate, "Front gate")
 	both(gone)
+	d.ok(s.ClockOffset(ctx, gone.ID, 250*time.Millisecond))
 	d.ok(s.RegisterAttempted(ctx, gone.ID))
 	d.ok(s.Registered(ctx, gone.ID, "rec-1"))
 	d.ok(s.CentralAcknowledged(ctx, gone.ID, spool.CentralCompleted))
 	d.ok(s.Delete(ctx, gone.ID))
 
 	half := d.finished(2, gate, "Front gate")
+	d.ok(s.ClockOffset(ctx, half.ID, -56*365*24*time.Hour))
 	d.ok(s.Verified(ctx, half.ID, "onsite", "size, crc64nvme", half.Start.Add(2*time.Minute)))
 	d.ok(s.UploadOpened(ctx, half.ID, "primary", spool.Upload{ID: "upload-2", PartSize: 5 << 20, Algorithm: "CRC64NVME"}))
 	d.ok(s.PartSent(ctx, half.ID, "primary", spool.UploadPart{Number: 1, Size: 5 << 20, Checksum: "x", ETag: "y"}))

@@ -85,11 +85,18 @@ func (s sighting) describeFootage(f *facts) {
 	f.heading("Segment " + seg.ID)
 	f.add("camera", cameraNames{seg.CameraName: {seg.CameraID, ""}}.of(seg)) // with its id
 	f.add("client", seg.ClientName)
+	f.add("schedule", seg.ScheduleID)
 	f.add("state", string(seg.State))
 	f.add("given up", seg.GivenUp)
 	f.add("start", localTime(seg.Start))
 	if !seg.End.IsZero() {
 		f.add("end", localTime(seg.End))
+	}
+	switch seg.Dated {
+	case spool.DatedLater:
+		f.add("dated", "not yet: the host's clock is not set, its times are wrong")
+	case spool.Undated:
+		f.add("dated", "never: the host's clock was not set; the times only say in which order it was recorded")
 	}
 	if d := s.length(); d >= 0 {
 		f.add("length", lengthText(d))
@@ -100,12 +107,28 @@ func (s sighting) describeFootage(f *facts) {
 		f.add("video", fmt.Sprintf("%s, %dx%d, %.2f pictures per second, %d pictures", seg.VideoCodec, seg.Width, seg.Height, seg.FrameRate, seg.Frames))
 	}
 	f.add("sound", seg.AudioCodec)
+	f.add("camera's clock", clockText(seg.ClockOffset))
 	if seg.Size > 0 {
 		f.add("size", fmt.Sprintf("%d bytes (%s)", seg.Size, sizeText(seg.Size)))
 	}
 	if seg.Checksum != "" {
 		f.add("checksum", "crc64nvme "+seg.Checksum)
 	}
+}
+
+// clockText is how far a camera's clock is from the host's; nothing when not known.
+func clockText(offset *time.Duration) string {
+	if offset == nil {
+		return ""
+	}
+	by, where := offset.Abs().Round(time.Millisecond).String(), "ahead of"
+	if *offset < 0 {
+		where = "behind"
+	}
+	if days := offset.Abs() / (24 * time.Hour); days > 1 {
+		by = fmt.Sprintf("%d days", days)
+	}
+	return by + " " + where + " this host's"
 }
 
 func (s sighting) fileText() string {

@@ -10,7 +10,11 @@ import (
 
 // snapshot collects the state for the status port.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started}
+	held, err := a.spool.HeldBack(ctx)
+	if err != nil {
+		return status.Snapshot{}, err
+	}
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: held}
 	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
 		return s, err
 	}
@@ -56,7 +60,7 @@ func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Cam
 	out := status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames,
-		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 	if a.reconciler != nil && c.Segment != "" {
 		// In its first second a segment has no row yet.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
@@ -22,6 +23,7 @@ type Spool interface {
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
 	Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error
+	ClockOffset(ctx context.Context, id string, offset time.Duration) error
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
 	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
@@ -45,6 +47,7 @@ type disk struct {
 	written *segment      // the one that is being appended to
 	late    []*segment    // could not be finished yet
 	lateAt  time.Time
+	wrong   bool // the camera's clock, as was said
 }
 
 // openFile is a segment's file while it is recorded.
@@ -105,9 +108,11 @@ func (d *disk) append(ctx context.Context, seg *segment, p *mp4.Part) error {
 		return err
 	}
 	d.written = seg
+	crashpoint.Here("part appended")
 	if !o.begun {
 		d.begun(ctx, seg)
 	}
+	d.noteClock(ctx, seg)
 	if d.now().Sub(o.synced) >= d.sync {
 		d.syncNow(seg)
 	}
@@ -135,11 +140,13 @@ func (d *disk) create(seg *segment) error {
 // adopted at the next start.
 func (d *disk) begun(ctx context.Context, seg *segment) {
 	d.syncNow(seg)
+	crashpoint.Here("first part synced")
 	if err := d.spool.Begun(ctx, seg.Segment); err != nil {
 		d.log.Error().Err(err).Str("segment", seg.ID).Msg("segment has no row in the ledger yet; it is recorded all the same")
 		return
 	}
 	seg.open.begun = true
+	crashpoint.Here("segment begun")
 	d.account.begun(ctx, seg)
 	d.outage.Recovered()
 	d.live()
@@ -190,6 +197,7 @@ func (d *disk) finish(ctx context.Context, seg *segment) {
 
 func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	o := &seg.open
+	d.noteClock(ctx, seg)
 	result, err := o.writer.Finish()
 	if errors.Is(err, mp4.ErrEmpty) {
 		if err := errors.Join(o.file.Close(), os.Remove(o.file.Name())); err != nil {
@@ -213,6 +221,7 @@ func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
 	if err := d.spool.Finished(ctx, seg.ID, seg.Start, result); err != nil {
 		return err
 	}
+	crashpoint.Here("segment finished")
 	d.log.Info().Str("segment", seg.ID).Dur("duration", result.Duration).Int64("bytes", result.Size).
 		Int64("frames", result.Frames).Msg("segment finished")
 	if err := o.file.Close(); err != nil { // it was synced before

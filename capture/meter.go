@@ -35,8 +35,9 @@ type Status struct {
 	SegmentFrames int64 // pictures of that segment so far
 	Frames        int64 // pictures since the agent started
 	Reconnects    int64
-	Damages       int64 // stretches that were lost to missing or broken packets
-	Dropped       int64 // pictures that the disk was too slow for
+	Damages       int64          // stretches that were lost to missing or broken packets
+	Dropped       int64          // pictures that the disk was too slow for
+	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastError     string
 	LastErrorAt   time.Time
 }
@@ -77,7 +78,7 @@ func (m *meter) start(tracks []media.Track) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := &m.status
-	s.VideoCodec, s.AudioCodec = string(tracks[0].Codec), ""
+	s.VideoCodec, s.AudioCodec, s.ClockOffset = string(tracks[0].Codec), "", nil
 	if len(tracks) > 1 {
 		s.AudioCodec = string(tracks[1].Codec)
 	}
@@ -113,6 +114,10 @@ func (m *meter) idle() {
 func (m *meter) damaged(cause string) {
 	m.failed(cause)
 	m.update(func(s *Status) { s.Damages++ })
+}
+
+func (m *meter) clock(offset time.Duration) {
+	m.update(func(s *Status) { s.ClockOffset = &offset })
 }
 
 func (m *meter) dropped(picture bool) {

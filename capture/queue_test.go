@@ -168,6 +168,44 @@ func TestDamageLeavesAGap(t *testing.T) {
 	})
 }
 
+// Holes shorter than the distance of key frames are as missing as long ones, and no
+// measure of how long a picture lasts.
+func TestShortHolesAreNotRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		count := 0
+		b.run(New(b.options(func(ctx context.Context, r *Recorder) error {
+			if err := r.Start(testTracks()); err != nil {
+				return err
+			}
+			for i := range 4*keyEvery + 1 {
+				sleep(ctx, frameTime)
+				if i%keyEvery == 10 {
+					r.Damaged("packets are missing")
+				}
+				if i%keyEvery >= 10 {
+					continue
+				}
+				count++
+				at := int64(i) * 3600
+				if err := r.Write(&media.Sample{DTS: at, PTS: at, Wall: time.Now(), Sync: i%keyEvery == 0, Units: [][]byte{{0x41, 1, 2}}}); err != nil {
+					return err
+				}
+			}
+			<-ctx.Done()
+			return nil
+		})))
+		sleep(t.Context(), 5*time.Second)
+		b.end()
+		segs := b.segments(spool.Finished)
+		want, whole := time.Duration(count)*frameTime, (4*keyEvery+1)*frameTime
+		if len(segs) != 1 || (segs[0].Recorded-want).Abs() > frameTime || (segs[0].Duration-whole).Abs() > frameTime {
+			t.Errorf("segments %+v, want one of %v of which %v are recorded", segs, whole, want)
+		}
+	})
+}
+
 // Every end of a session leaves a gap of a kind that the ledger knows.
 func TestGapsOfSessions(t *testing.T) {
 	known := map[spool.Cause]bool{spool.Unreachable: true, spool.Refused: true, spool.Stalled: true, spool.BadFootage: true}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -79,6 +80,7 @@ type segment struct {
 	end      time.Time     // of its last picture, once it is over
 	opened   time.Time     // the window that it was begun in
 	why      gap           // cause and detail of what was missing before it
+	clock    atomic.Int64  // offset of the camera's clock; 0: not known
 
 	open openFile
 }
@@ -141,7 +143,11 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.newest = later(r.newest, s.Wall)
 		r.follow(r.newest)
 	}
-	if video && s.Sync && r.mustCut(s) {
+	late := video && !s.Sync && r.overdue(s)
+	if late {
+		s = entered(s, r.tracks[0].Codec)
+	}
+	if late || video && s.Sync && r.mustCut(s) {
 		if err := r.next(s); err != nil {
 			return err
 		}
@@ -159,12 +165,13 @@ func (r *Recorder) Write(s *media.Sample) error {
 		r.flush()
 	}
 	r.add(s)
+	r.hearClock(s)
 	return nil
 }
 
 func (r *Recorder) mustCut(s *media.Sample) bool {
 	c := r.current
-	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
+	return c == nil || r.ahead != nil || r.cutDue || s.Params != nil && !s.Cosmetic || s.Cut || r.apart(s) || !s.Wall.Before(c.boundary) || c.open.failed.Load() ||
 		r.cut.MaxBytes > 0 && c.bytes >= r.cut.MaxBytes
 }
 

@@ -44,6 +44,7 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 // evict deletes until as much is free as is wanted, or at least the brink is not
 // near. trouble says why there is less.
 func (r *Retention) evict(ctx context.Context, free, wanted, brink uint64) (trouble string, err error) {
+	spare := true // what is being sent
 	for r.fails < maxFails && ctx.Err() == nil {
 		limit := reapBatch + len(r.stuck)
 		locals, err := r.opts.Files.Locals(ctx, r.opts.CentralConfigured, time.Time{}, limit)
@@ -58,13 +59,17 @@ func (r *Retention) evict(ctx context.Context, free, wanted, brink uint64) (trou
 			if l.Worth > spool.Unreported && r.opts.Keep.StopRecording {
 				return r.nearlyFull(free, "nothing on it may be deleted before it is uploaded", `recording stops when it is full (retention.on_full = "stop_recording"); make room, or look why uploads are behind`), nil
 			}
+			if spare && l.Worth > spool.Unreported && r.opts.Sending(l.ID) {
+				continue
+			}
 			if r.evictOne(ctx, l, free) {
 				free += uint64(l.Size)
 			}
 		}
-		if free == before {
+		if free == before && !spare {
 			break
 		}
+		spare = spare && free > before
 	}
 	if free >= brink || ctx.Err() != nil {
 		return "", nil

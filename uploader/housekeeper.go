@@ -31,11 +31,13 @@ type Housekeeper struct {
 	Store       Leftovers
 	Ledger      Known
 	Destination string
-	Prefix      string                // that all keys of this agent have
-	Owns        func(key string) bool // a key that this agent could have made, and no other client
-	Log         zerolog.Logger
-	Now         func() time.Time
-	First       time.Duration // after the start, which has more urgent things to do; then once a day
+	Prefix      string // that all keys of this agent have
+	// Owner tells the keys that this agent could have made, and no other client, by
+	// the cameras that it has or has had.
+	Owner func(ctx context.Context) (owns func(key string) bool, err error)
+	Log   zerolog.Logger
+	Now   func() time.Time
+	First time.Duration // after the start, which has more urgent things to do; then once a day
 }
 
 const (
@@ -70,7 +72,11 @@ func (h *Housekeeper) Run(ctx context.Context) error {
 }
 
 func (h *Housekeeper) look(ctx context.Context, log zerolog.Logger) error {
-	leftovers, err := h.Store.Leftovers(ctx, h.Prefix, h.Owns)
+	owns, err := h.Owner(ctx)
+	if err != nil {
+		return err
+	}
+	leftovers, err := h.Store.Leftovers(ctx, h.Prefix, owns)
 	if err != nil {
 		return err
 	}

@@ -28,5 +28,8 @@ func metadata(seg spool.Segment) map[string]string {
 	if !seg.End.IsZero() {
 		m["end"] = seg.End.UTC().Format(stamp)
 	}
+	if seg.Dated == spool.Undated {
+		m["undated"] = "true"
+	}
 	return m
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/spool"
 )
 
@@ -47,9 +48,11 @@ func (r *resume) Open() *spool.Upload {
 func (r *resume) Opened(ctx context.Context, u spool.Upload) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	crashpoint.Here("upload created")
 	if err := r.ledger.UploadOpened(ctx, r.segment, r.destination, u); err != nil {
 		return &ledgerError{err}
 	}
+	crashpoint.Here("upload opened")
 	r.open = &u
 	return nil
 }
@@ -58,9 +61,11 @@ func (r *resume) Opened(ctx context.Context, u spool.Upload) error {
 func (r *resume) PartSent(ctx context.Context, p spool.UploadPart) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	crashpoint.Here("part arrived")
 	if err := r.ledger.PartSent(ctx, r.segment, r.destination, p); err != nil {
 		return &ledgerError{err}
 	}
+	crashpoint.Here("part sent")
 	r.open.Parts = append(slices.DeleteFunc(r.open.Parts, func(q spool.UploadPart) bool { return q.Number == p.Number }), p)
 	return nil
 }

@@ -40,6 +40,7 @@ type RetentionOptions struct {
 	Anywhere          bool // there are destinations
 	Keep              Keep
 	Disk              func() (free, total uint64, err error) // where the files are
+	Sending           func(segmentID string) bool            // it is on its way, and perhaps safe in a moment; nil: none is
 	Log               zerolog.Logger
 	Now               func() time.Time
 }
@@ -84,6 +85,9 @@ const (
 
 // NewRetention prepares a Retention.
 func NewRetention(o RetentionOptions) *Retention {
+	if o.Sending == nil {
+		o.Sending = func(string) bool { return false }
+	}
 	return &Retention{
 		opts: o, stuck: map[string]waiting{},
 		brink: outage.New(o.Log, "the disk is nearly full", o.Now), held: outage.New(o.Log, "local files cannot be deleted", o.Now),

@@ -308,3 +308,53 @@ func TestRoomIsMadeBeforeItIsNeeded(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsBeingSentIsSpared as long as there is something else.
+func TestWhatIsBeingSentIsSpared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		sending := func(segment string) bool { return segment == id(0) || segment == id(3) }
+		room := uint64(3000)
+		disk := func() (uint64, uint64, error) { return s.smallDisk(room)() }
+		r := NewRetention(RetentionOptions{
+			Files: s.spool, Anywhere: true, Keep: Keep{AfterUpload: true, MinFree: noMinimum}, Disk: disk, Sending: sending, Log: zerolog.Nop(), Now: time.Now,
+		})
+		for _, c := range []struct {
+			room uint64
+			want string
+		}{{3000, "fmff"}, {2000, "fmmf"}, {1000, "mmmf"}} {
+			room = c.room
+			s.must(r.makeRoom(t.Context()))
+			if got := s.states(4); got != c.want {
+				t.Errorf("states %s with room for %d bytes, want %s", got, c.room, c.want)
+			}
+		}
+	})
+}
+
+// TestGivenUpWhileItWasSent: the sender had the file open, and it has arrived.
+func TestGivenUpWhileItWasSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 2)
+		defer s.close()
+		r := NewRetention(RetentionOptions{
+			Files: s.spool, Anywhere: true, Keep: Keep{AfterUpload: true, MinFree: noMinimum}, Disk: s.smallDisk(0), Log: zerolog.Nop(), Now: time.Now,
+		})
+		s.must(r.makeRoom(t.Context()))
+		s.must(s.spool.RegisterAttempted(t.Context(), id(0)))
+		s.must(s.spool.Registered(t.Context(), id(0), "recording"))
+		s.must(s.spool.CentralAcknowledged(t.Context(), id(0), spool.CentralFailed))
+		s.verify(0)
+		if got := s.states(2); got != "dm" {
+			t.Errorf("states %s", got)
+		}
+		gaps, err := s.spool.Gaps(t.Context(), "gate")
+		s.must(err)
+		unreported, err := s.spool.Unreported(t.Context(), time.Now(), 10)
+		s.must(err)
+		if len(gaps) != 1 || len(unreported) != 2 {
+			t.Errorf("%d gaps, want that of the segment that is lost; %d segments to report, want both", len(gaps), len(unreported))
+		}
+	})
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3"
@@ -258,6 +259,13 @@ func (u *Uploader) release(id string, l lane) {
 	u.busy[l]--
 }
 
+// Sending says whether a segment is on its way to the destination, which works.
+func (u *Uploader) Sending(segmentID string) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.inFlight[segmentID] && u.until.IsZero()
+}
+
 func (u *Uploader) flying(id string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -310,17 +318,21 @@ func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 		if err := u.opts.Store.Upload(ctx, o, r); err != nil {
 			return err
 		}
+		crashpoint.Here("object stored")
 		if err := u.opts.Ledger.Stored(ctx, seg.ID, dest); err != nil {
 			return &ledgerError{err}
 		}
+		crashpoint.Here("delivery stored")
 	}
 	by, err := u.opts.Store.Verify(ctx, o, r.Open())
 	if err != nil {
 		return err
 	}
+	crashpoint.Here("object verified")
 	if err := u.opts.Ledger.Verified(ctx, seg.ID, dest, by, u.opts.Now()); err != nil {
 		return &ledgerError{err}
 	}
+	crashpoint.Here("delivery verified")
 	u.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("key", job.Delivery.Key).Int64("bytes", seg.Size).
 		Dur("took", u.opts.Now().Sub(began)).Str("verified_by", by).Msg("segment uploaded and verified")
 	return nil

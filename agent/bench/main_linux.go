@@ -1,5 +1,6 @@
 // Command bench measures the agent side by side with what people would use
-// instead, in one run on one machine, and prints both and their ratios.
+// instead, in one run on one machine, and prints both and their ratios; and
+// whether it records many cameras without losing a picture.
 package main
 
 import (
@@ -12,10 +13,11 @@ import (
 const usage = `usage: bench record   what recording costs, beside ffmpeg -c copy
        bench upload   how soon footage is safe, beside ffmpeg and rclone
        bench backlog  what sending finished segments costs, beside rclone
+       bench fleet    whether many cameras are recorded without a picture missing
 each takes flags; "bench record -h" lists them`
 
 func main() {
-	benches := map[string]func(context.Context, []string) error{"record": record, "upload": upload, "backlog": backlog}
+	benches := map[string]func(context.Context, []string) error{"record": record, "upload": upload, "backlog": backlog, "fleet": fleet, "cameras": playCameras}
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)

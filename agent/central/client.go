@@ -109,6 +109,7 @@ type Update struct {
 	FrameRate   float64 `json:"frame_rate,omitempty"`
 	Checksum    string  `json:"checksum,omitempty"` // crc64nvme:<base64>
 	ClientName  string  `json:"client_name,omitempty"`
+	Undated     bool    `json:"undated,omitempty"` // its times say in which order it was recorded, and no more
 }
 
 // Report sends the status of a recording.
@@ -185,12 +186,15 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return &Error{Call: name, Kind: Unreachable, Detail: c.hideToken(err)}
+		return &Error{Call: name, Kind: Unreachable, Detail: c.networkError(err)}
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
-		return &Error{Call: name, Kind: Unreachable, Detail: "its answer broke off: " + c.hideToken(err)}
+		return &Error{Call: name, Kind: Unreachable, Detail: "its answer broke off: " + c.networkError(err)}
+	}
+	if resp.StatusCode >= 300 { // an error of a proxy in a debug mode may repeat the request
+		data = []byte(c.hideToken(string(data)))
 	}
 	return judge(name, resp, data, answer)
 }
@@ -254,16 +258,19 @@ func clip(s string, n int) string {
 	return s
 }
 
-// hideToken is the text of a network error, which names the URL but must never
-// tell the token.
-func (c *Client) hideToken(err error) string {
+// networkError is the text of a network error, without the URL that it names.
+func (c *Client) networkError(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	text := err.Error()
-	if c.token != "" {
-		text = strings.ReplaceAll(text, c.token, "***")
+	return c.hideToken(err.Error())
+}
+
+// hideToken takes the token out of what others say.
+func (c *Client) hideToken(text string) string {
+	if c.token == "" {
+		return text
 	}
-	return text
+	return strings.ReplaceAll(text, c.token, "***")
 }

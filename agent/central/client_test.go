@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"recording-agent/agent/central/centraltest"
+	"recording-agent/capture/spool"
 )
 
 const token = "test-token"
@@ -118,6 +119,20 @@ func TestNamesAreWithinTheServersLimits(t *testing.T) {
 }
 
 // Every field that is sent stands in the contract.
+func TestUndatedFootageIsMarked(t *testing.T) {
+	seg := spool.Segment{ID: "0190aaaa-0000-7000-8000-00000000abcd", CameraName: strings.Repeat("Gate ", 100), Start: time.Unix(20, 0), Dated: spool.Undated}
+	if name := recordingName(seg); len(name) > maxName || !strings.HasSuffix(name, " 1970-01-01 00:00:20.000 UTC (undated, 0000abcd)") {
+		t.Errorf("its name is %q", name)
+	}
+	if !completed(seg, nil).Undated {
+		t.Error("completed does not say so")
+	}
+	seg.Dated = spool.Dated
+	if strings.Contains(recordingName(seg), "undated") || completed(seg, nil).Undated {
+		t.Error("dated footage is marked")
+	}
+}
+
 func TestContractIsComplete(t *testing.T) {
 	contract, err := os.ReadFile("openapi.yaml")
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 )
@@ -195,10 +196,12 @@ func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
 	if err := r.ledger.RegisterAttempted(ctx, seg.ID); err != nil {
 		return err
 	}
+	crashpoint.Here("register attempted")
 	id, err := r.server.Register(ctx, Recording{CameraID: seg.CameraID, ScheduleID: seg.ScheduleID, Name: recordingName(seg), SegmentID: seg.ID})
 	if err != nil {
 		return err
 	}
+	crashpoint.Here("registered at central")
 	return r.ledger.Registered(ctx, seg.ID, id)
 }
 
@@ -207,6 +210,9 @@ func (r *Reconciler) register(ctx context.Context, seg spool.Segment) error {
 func recordingName(seg spool.Segment) string {
 	const stamp = " 2006-01-02 15:04:05.000 UTC"
 	suffix := seg.Start.UTC().Format(stamp)
+	if seg.Dated == spool.Undated { // such times may come again
+		suffix += " (undated, " + seg.ID[len(seg.ID)-min(8, len(seg.ID)):] + ")"
+	}
 	return clip(seg.CameraName, maxName-len(suffix)) + suffix
 }
 
@@ -226,6 +232,7 @@ func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
 		Status: "completed", Frames: seg.Frames, FileSize: seg.Size, StorageType: "local", FilePath: seg.Path,
 		StartTime: seg.Start.UTC().Format(stamp), EndTime: seg.End.UTC().Format(stamp), Duration: seg.Duration.Seconds(),
 		Codec: seg.VideoCodec, FrameRate: seg.FrameRate, ClientName: seg.ClientName,
+		Undated: seg.Dated == spool.Undated,
 	}
 	if seg.Width > 0 {
 		u.Resolution = fmt.Sprintf("%dx%d", seg.Width, seg.Height)
@@ -266,6 +273,7 @@ func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, st
 	if err := r.server.Report(ctx, u); err != nil {
 		return err
 	}
+	crashpoint.Here("report taken")
 	r.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
 	return r.ledger.CentralAcknowledged(ctx, seg.ID, state)
 }

@@ -5,6 +5,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,7 @@ import (
 // Config is a valid configuration.
 type Config struct {
 	Path      string // of the file
+	Sum       Sum    // of what it held when it was loaded
 	Agent     Agent
 	Central   Central
 	Cameras   []Camera
@@ -231,8 +233,20 @@ func Load(path string, env Env) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)
 	}
-	return Parse(path, data, env)
+	c, err := Parse(path, data, env)
+	if err != nil {
+		return nil, err
+	}
+	c.Sum = SumOf(data)
+	return c, nil
 }
+
+// Sum tells whether a file still holds what was read. The text itself is not kept:
+// it may hold secrets.
+type Sum [sha256.Size]byte
+
+// SumOf is the sum of a text.
+func SumOf(data []byte) Sum { return sha256.Sum256(data) }
 
 // quoted is what an error message of the TOML library repeats of the file: it may
 // be a secret whose quotes were forgotten.

@@ -9,7 +9,7 @@ import (
 // live are the parts of a Config that can change while the agent runs, by their
 // names in Go.
 var live = map[string]bool{
-	"Path": true, "Warnings": true, // these are no settings
+	"Path": true, "Sum": true, "Warnings": true, // these are no settings
 	"Agent.Zone": true, "Cameras": true, "Segment": true, "Log.Level": true,
 }
 

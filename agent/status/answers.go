@@ -27,6 +27,7 @@ type statusAnswer struct {
 
 	Agent        agentAnswer         `json:"agent"`
 	Disk         diskAnswer          `json:"disk"`
+	Clock        clockAnswer         `json:"clock"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
@@ -75,6 +76,13 @@ func answerDisk(d Disk) diskAnswer {
 	return diskAnswer{d.FreeBytes, d.TotalBytes, int64(d.FillRate), orNull(d.Trouble), d.LostSegments, d.LostBytes, moment(d.LastLoss)}
 }
 
+type clockAnswer struct {
+	State    string `json:"state"`
+	HeldBack int    `json:"segments_held_back"`
+	Message  any    `json:"message"`
+	Remedy   any    `json:"remedy"`
+}
+
 type cameraAnswer struct {
 	ID             string  `json:"id"`
 	Name           string  `json:"name"`
@@ -92,6 +100,7 @@ type cameraAnswer struct {
 	Reconnects     int64   `json:"reconnects"`
 	Damages        int64   `json:"damages"`
 	Dropped        int64   `json:"dropped_frames"`
+	ClockOffset    any     `json:"clock_offset_seconds"`
 
 	Coverage coverageAnswers `json:"coverage"`
 	Gaps     []GapAnswer     `json:"gaps"`
@@ -158,10 +167,19 @@ func orNull(s string) any {
 	return s
 }
 
+// secondsOrNull is a length of time in seconds, or null when it is not known.
+func secondsOrNull(d *time.Duration) any {
+	if d == nil {
+		return nil
+	}
+	return round(d.Seconds(), 3)
+}
+
 func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.Disk.FreeBytes}, Disk: answerDisk(s.Disk),
+		Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
 	}
 	for _, c := range s.Cameras {
 		if c.State == "recording" {
@@ -195,7 +213,7 @@ func answerCamera(c Camera) cameraAnswer {
 	return cameraAnswer{
 		ID: c.ID, Name: c.Name, State: c.State, Codec: c.Codec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		BitsPerSecond: int64(c.Bitrate), FrameRate: round(c.FrameRate, 2), LastFrame: moment(c.LastFrame),
-		Damages: c.Damages, Dropped: c.Dropped, Gaps: GapsAnswer(c.Gaps),
+		Damages: c.Damages, Dropped: c.Dropped, ClockOffset: secondsOrNull(c.ClockOffset), Gaps: GapsAnswer(c.Gaps),
 		Coverage: coverageAnswers{answerCoverage(c.LastHour), answerCoverage(c.LastDay)},
 		Segment:  orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
 		LastError: orNull(c.LastError), LastErrorAt: moment(c.LastErrorAt),

@@ -23,6 +23,7 @@ type Options struct {
 	AllowedHosts []string // besides local names
 	Token        string   // that requests have to show which change something; empty: none
 	Snapshot     func(ctx context.Context) (Snapshot, error)
+	Clock        func() Clock                                                 // of the host
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
 	Log          zerolog.Logger
@@ -104,6 +105,7 @@ func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", only(http.MethodGet, s.health))
 	mux.HandleFunc("/status", only(http.MethodGet, s.status))
+	mux.HandleFunc("/metrics", only(http.MethodGet, s.metrics))
 	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
 	mux.HandleFunc("/manual-record", s.change(s.manualRecord))
 	mux.HandleFunc("/stop-recording/{camera}", s.change(s.stopRecording))
@@ -185,7 +187,11 @@ func fail(w http.ResponseWriter, code int, detail any) {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	reply(w, http.StatusOK, map[string]any{"status": "healthy", "timestamp": moment(s.opts.Now())})
+	health := map[string]any{"status": "healthy", "timestamp": moment(s.opts.Now())}
+	if c := s.opts.Clock(); c.Message != "" {
+		health["message"], health["remedy"] = c.Message, c.Remedy
+	}
+	reply(w, http.StatusOK, health)
 }
 
 func (s *Server) status(w http.ResponseWriter, r *http.Request) {

@@ -23,13 +23,16 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 
+// behind is a camera's clock.
+var behind = -time.Hour - 250400*time.Microsecond
+
 func full(context.Context) (Snapshot, error) {
 	return Snapshot{
-		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), Disk: Disk{FreeBytes: 123456789},
+		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), Disk: Disk{FreeBytes: 123456789}, Clock: Clock{State: "set"},
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
 				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,
-				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50,
+				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, ClockOffset: &behind,
 				LastHour: Coverage{Scheduled: time.Hour, Recorded: time.Hour - 1500*time.Millisecond, Share: 0.99999}, LastDay: Coverage{Scheduled: 8 * time.Hour, Recorded: 6 * time.Hour, Share: 0.75},
 				Gaps: []Gap{{Start: epoch.Add(-time.Second), Cause: "camera stalled"}, {Start: epoch.Add(-time.Hour), End: epoch.Add(-time.Minute), Cause: "disk failed", Detail: "no space left on device"}}},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},
@@ -61,7 +64,7 @@ func retry(_ context.Context, segment string) (Retried, error) {
 }
 
 func server(t testing.TB, change func(o *Options)) *Server {
-	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
+	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Clock: func() Clock { return Clock{State: "set"} }, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch }}
 	if change != nil {
 		change(&o)
 	}
@@ -81,12 +84,18 @@ func TestGoldenAnswers(t *testing.T) {
 		o.Snapshot = func(context.Context) (Snapshot, error) { return Snapshot{Started: epoch}, nil }
 		o.Manual = &hand{err: ErrNoCameras}
 	}
+	unset := func(o *Options) {
+		o.Clock = func() Clock {
+			return Clock{"unset", "the host's clock is not set: 1970-01-01 00:00:20 UTC", "let a time server set it"}
+		}
+	}
 	for _, tc := range []struct {
 		golden, method, path string
 		code                 int
 		change               func(o *Options)
 	}{
 		{"health", "GET", "/health", 200, nil},
+		{"health_unset", "GET", "/health", 200, unset},
 		{"status", "GET", "/status", 200, nil},
 		{"status_empty", "GET", "/status", 200, empty},
 		{"schedules", "GET", "/schedules", 200, nil},

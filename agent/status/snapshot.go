@@ -11,6 +11,8 @@ type Snapshot struct {
 	ClientName   string
 	Started      time.Time
 	Disk         Disk
+	Clock        Clock
+	HeldBack     int // segments that wait for the clock
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
@@ -26,6 +28,12 @@ type Disk struct {
 	LostSegments          int     // deleted before any destination had them, ever
 	LostBytes             int64
 	LastLoss              time.Time // the end of the newest of them
+}
+
+// Clock is the state of the host's clock.
+type Clock struct {
+	State           string // set, unset, doubted
+	Message, Remedy string // empty while it is set
 }
 
 // Camera is one camera's state.
@@ -45,8 +53,9 @@ type Camera struct {
 	RecordingID   string // central's, of that segment
 	Frames        int64
 	Reconnects    int64
-	Damages       int64 // stretches that were lost to missing or broken packets
-	Dropped       int64 // pictures that the disk was too slow for
+	Damages       int64          // stretches that were lost to missing or broken packets
+	Dropped       int64          // pictures that the disk was too slow for
+	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastHour      Coverage
 	LastDay       Coverage
 	Gaps          []Gap // the last ones, the newest first

@@ -90,6 +90,10 @@ type Sample struct {
 	// least-delayed sample so far, carried on by the stream's own clock.
 	Wall time.Time
 
+	// CameraTime is what the camera's own clock showed when a picture was taken, as its
+	// sender reports say; zero when they do not. Nothing is dated by it.
+	CameraTime time.Time
+
 	// Sync is set on video samples from which decoding can start.
 	Sync bool
 
@@ -104,8 +108,10 @@ type Sample struct {
 	Units [][]byte
 
 	// Params is set on a sync sample whose parameter sets differ from those in
-	// force before it; the receiver owns it.
-	Params *ParameterSets
+	// force before it; the receiver owns it. Cosmetic says that with those the pictures
+	// are decoded just the same.
+	Params   *ParameterSets
+	Cosmetic bool
 }
 
 // Size is the number of bytes the sample takes in a container that has 4-byte

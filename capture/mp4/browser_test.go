@@ -189,6 +189,32 @@ func TestMJPEGIsHeardInChromium(t *testing.T) {
 	}
 }
 
+// A stream without key frames has its recovery points in the table of sync samples. What
+// is shown after a seek is a picture of the same refresh.
+func TestRecoveryPointsAreSoughtInChromium(t *testing.T) {
+	need(t, "chromium")
+	args := append([]string{"-vf", counters()}, "-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", "-b:v", "1M",
+		"-x264-params", "keyint=25:intra-refresh=1:bframes=0")
+	c := makeClip(t, "20", args, aacArgs)
+	f := tempFile(t)
+	if _, err := c.segment(t, f, time.Second, Reserve(5*time.Minute, 25, c.tracks[1:]), nil).Finish(); err != nil {
+		t.Fatal(err)
+	}
+	pictures, seeks := []int{15*25 + 7, 3, 475, 10 * 25}, []float64(nil)
+	for _, n := range pictures {
+		seeks = append(seeks, (float64(n)+0.5)/25)
+	}
+	w := inChromium(t, f.Name(), seeks)
+	if math.Abs(w.Duration-20) > 0.1 || w.Played < 0.5 || w.Pictures == 0 || len(w.Seeks) != len(pictures) {
+		t.Errorf("of 20 s: %+v", w)
+	}
+	for i, n := range w.Seeks {
+		if n < pictures[i]-1 || n > pictures[i]+25 {
+			t.Errorf("after a seek to picture %d picture %d was seen", pictures[i], n)
+		}
+	}
+}
+
 // live is how a segment is seen while it is being recorded.
 func TestLiveFormPlaysInChromium(t *testing.T) {
 	need(t, "chromium")

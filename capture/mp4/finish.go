@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/media"
 )
 
@@ -52,12 +53,14 @@ func (fr *front) finish(f File, s *scan, size int64) (finished, error) {
 	if err := f.Sync(); err != nil {
 		return d, fmt.Errorf("sync the staged index: %w", err)
 	}
+	crashpoint.Here("index staged")
 	if _, err := f.WriteAt(d.flip, d.flipAt); err != nil {
 		return d, fmt.Errorf("flip to the index: %w", err)
 	}
 	if err := f.Sync(); err != nil {
 		return d, fmt.Errorf("sync the flipped header: %w", err)
 	}
+	crashpoint.Here("header flipped")
 	return d, nil
 }
 

@@ -3,6 +3,7 @@ package mp4
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"slices"
 
 	"recording-agent/capture/media"
 )
@@ -104,6 +105,20 @@ func (p *Part) Until(track int, dts int64) {
 	}
 }
 
+// from drops the sound that belongs before origin. Late as it comes, it would else be
+// put to where it was not heard.
+func (p *Part) from(origin int64) {
+	t := &p.tracks[1]
+	n, size := 0, 0
+	for ; n < len(t.samples) && t.first < origin; n++ {
+		t.first += int64(t.samples[n].duration)
+		size += int(t.samples[n].size)
+	}
+	t.samples, t.data = slices.Delete(t.samples, 0, n), slices.Delete(t.data, 0, size)
+	t.bytes -= size
+	p.samples -= n
+}
+
 // nominal gives the last sample of a track a duration if it has none yet, and
 // returns it for the next part.
 func (t *partTrack) nominal(fallback uint32) uint32 {
@@ -141,7 +156,7 @@ func (p *Part) encode(sequence uint32, origins []int64, synced int64) []byte {
 		offset := p.moofSize() + mdatHeaderLen
 		for i := range p.tracks {
 			if t := &p.tracks[i]; len(t.samples) > 0 {
-				t.traf(head, i, max(0, t.first-origins[i]), offset)
+				t.traf(head, i, t.first-origins[i], offset)
 				offset += t.bytes
 			}
 		}

@@ -1,12 +1,14 @@
 package mp4
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/crc64"
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -181,6 +183,46 @@ func TestPCM(t *testing.T) {
 				t.Errorf("sound came back as %d bytes, %d were written and %d lie before the first picture", len(back), len(sound), hidden)
 			}
 		})
+	}
+}
+
+// Sound that comes more than a part too late is kept out of the front of the
+// file: there it would be heard with other pictures.
+func TestLateSoundStaysInItsPlace(t *testing.T) {
+	track := pcms["pcm_s16be"]
+	c, sound := pcmClip(t, track, "pcm_s16be", 4, h264Args)
+	// A picture at 1 s is the first of the segment, all sound comes 2.2 s late.
+	late := func(s *media.Sample) time.Duration {
+		if s.Track == 1 {
+			return media.Duration(s.DTS, track.ClockRate) + 2200*time.Millisecond
+		}
+		return media.Duration(s.DTS, c.tracks[0].ClockRate)
+	}
+	slices.SortStableFunc(c.samples, func(a, b media.Sample) int { return cmp.Compare(late(&a), late(&b)) })
+	c.samples = slices.DeleteFunc(c.samples, func(s media.Sample) bool { return late(&s) < time.Second })
+	begins := int(media.Duration(c.samples[0].PTS, c.tracks[0].ClockRate).Milliseconds())
+	f := tempFile(t)
+	if _, err := c.segment(t, f, time.Second, 100000, nil).Finish(); err != nil {
+		t.Fatal(err)
+	}
+	back := run(t, "ffmpeg", "-v", "error", "-i", f.Name(), "-map", "0:a", "-c:a", "copy", "-f", "data", "-")
+	second := track.SampleRate * track.ChannelCount * track.BitDepth / 8
+	first, at := begins*second/1000, strings.Index(string(sound), back)
+	if at < first || at > first+second/25 || len(back) < 2*second {
+		t.Errorf("%d bytes of sound, those from %d on; want those from %d on", len(back), at, first)
+	}
+	var start struct {
+		Streams []struct {
+			Start string `json:"start_time"`
+		}
+	}
+	out := run(t, "ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "stream=start_time", "-of", "json", f.Name())
+	if err := json.Unmarshal([]byte(out), &start); err != nil || len(start.Streams) != 1 {
+		t.Fatal(err, out)
+	}
+	heard, _ := strconv.ParseFloat(start.Streams[0].Start, 64)
+	if want := float64(at-first) / float64(second); math.Abs(heard-want) > 0.01 {
+		t.Errorf("the sound of %v s begins at %v s", want, heard)
 	}
 }
 

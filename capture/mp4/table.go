@@ -44,8 +44,9 @@ func (t *table) duration() int64 {
 	return last.dts + int64(last.duration) - t.samples[0].dts
 }
 
-// recorded is how long there are pictures. Where the next one comes much later than
-// pictures usually do, and by more than a second and a half, some are missing.
+// recorded is how long there are pictures. Some are missing where the next one begins
+// later than a part says that its last one ends; and where it comes much later than
+// pictures usually do, by more than a second and a half.
 func (t *table) recorded(timescale int64) int64 {
 	if len(t.samples) == 0 {
 		return 0
@@ -54,10 +55,14 @@ func (t *table) recorded(timescale int64) int64 {
 	hole := max(timescale*3/2, 4*usual)
 	sum := int64(0)
 	for i := range t.samples {
-		if d := int64(t.delta(i)); d <= hole {
-			sum += d
-		} else {
+		d, stated := int64(t.delta(i)), int64(t.samples[i].duration)
+		switch {
+		case d-stated > stated/2:
+			sum += stated
+		case d > hole:
 			sum += usual
+		default:
+			sum += d
 		}
 	}
 	return sum

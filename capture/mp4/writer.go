@@ -88,6 +88,12 @@ func (w *Writer) Append(p *Part) error {
 	for i := range w.tracks {
 		w.nominal[i] = p.tracks[i].nominal(w.nominal[i])
 	}
+	if len(w.tracks) > 1 {
+		p.from(w.origins[1])
+	}
+	if p.Len() == 0 {
+		return nil
+	}
 	whole := p.encode(w.sequence+1, w.origins, w.synced)
 	if _, err := w.file.WriteAt(whole, w.end); err != nil {
 		w.torn = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,9 +13,8 @@ import (
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/description"
+	"github.com/bluenviron/gortsplib/v4/pkg/rtptime"
 	"github.com/pion/rtp"
-
-	"recording-agent/capture/media"
 )
 
 // attempt is one connection to the camera and its media.
@@ -22,7 +22,10 @@ type attempt struct {
 	session *Session
 	client  *gortsplib.Client
 	conn    *gathering // to the camera; the last one, when it redirected
+	frames  *framed    // what is read of it; nil behind TLS
 	sink    Sink
+
+	garbageTold time.Duration // when
 
 	life  context.Context // ends when the connections have to be torn down
 	abort context.CancelFunc
@@ -39,13 +42,21 @@ type attempt struct {
 	ended      chan error               // the first error of a callback
 
 	mu       sync.Mutex // the sink, and what follows
+	failed   bool
 	video    *video
+	source   *source // of video
 	sound    *source
 	started  bool
-	lastSeq  uint16
+	last     rtp.Header // of the video
+	lastPTS  int64
 	seqKnown bool
+	open     bool // the depacketizer has been given something
+	stamps   rtptime.GlobalDecoder2
+	report   report // of the pictures
+	joiner   joiner
 	pictures timeline
 	sounds   timeline
+	jumpTold time.Duration // when
 	zero     time.Duration // arrival minus stream time of pictures
 	soundDTS int64
 	soundLag int64 // what the sound's timestamps are moved by
@@ -63,11 +74,13 @@ func (s *Session) attempt(ctx context.Context, transport Transport, sink Sink) e
 	}
 	a.played = time.Since(a.began)
 	a.conn.playing.Store(transport == TCP)
+	defer a.release(0) // the client is closed by then
 	return a.watch(ctx, transport)
 }
 
 func (s *Session) newAttempt(transport Transport, sink Sink) *attempt {
 	a := &attempt{session: s, sink: sink, began: time.Now(), ended: make(chan error, 1)}
+	a.stamps.Initialize()
 	a.life, a.abort = context.WithCancel(context.Background())
 	a.client = a.newClient(transport)
 	return a
@@ -102,6 +115,9 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 	if err := a.setupTracks(ctx, transport, desc.BaseURL, chosen); err != nil {
 		return err
 	}
+	if a.frames != nil {
+		a.frames.playing.Store(transport == TCP)
+	}
 	err = a.request(ctx, func() error {
 		_, err := a.client.Play(nil)
 		return err
@@ -115,15 +131,16 @@ func (a *attempt) play(ctx context.Context, transport Transport) error {
 // setupTracks sets up what is recorded. Sound that cannot be had is left out.
 func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL *base.URL, chosen selection) error {
 	picture, sound := chosen.video, chosen.sound
-	if err := a.setup(ctx, transport, baseURL, picture.media); err != nil {
+	a.source = picture
+	a.video = newVideo(&picture.track)
+	if err := a.setupTrack(ctx, transport, baseURL, picture, &a.lastVideo, a.videoPacket); err != nil {
 		return fmt.Errorf("set up the %s track: %w", picture.track.Codec, err)
 	}
-	a.video = &video{codec: picture.track.Codec, rate: picture.track.ClockRate, sets: picture.track.Video}
-	a.client.OnPacketRTP(picture.media, picture.forma, a.guarded(&a.lastVideo, func(pkt *rtp.Packet) error { return a.videoPacket(picture, pkt) }))
+	a.client.OnPacketRTCP(picture.media, a.reported)
 	if sound == nil {
 		return nil
 	}
-	if err := a.setup(ctx, transport, baseURL, sound.media); err != nil {
+	if err := a.setupTrack(ctx, transport, baseURL, sound, &a.lastSound, a.soundPacket); err != nil {
 		if !concernsTrackAlone(err) || transport == UDP && a.session.opts.Transport == Auto && udpIsToBlame(err) {
 			return fmt.Errorf("set up the %s track: %w", sound.track.Codec, err)
 		}
@@ -131,8 +148,28 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 		return nil
 	}
 	a.sound = sound
-	a.client.OnPacketRTP(sound.media, sound.forma, a.guarded(&a.lastSound, func(pkt *rtp.Packet) error { return a.soundPacket(sound, pkt) }))
 	return nil
+}
+
+// setupTrack sets up one track, and has its packets handled in their order.
+func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *base.URL, src *source, last *atomic.Int64, handle func(*source, *rtp.Packet) error) error {
+	if transport != UDP {
+		if err := a.setup(ctx, transport, baseURL, src); err != nil {
+			return err
+		}
+		a.client.OnPacketRTP(src.media, src.forma, a.guarded(last, func(pkt *rtp.Packet) error { return handle(src, pkt) }))
+		return nil
+	}
+	order := &reorder{}
+	src.media.Formats[slices.Index(src.media.Formats, src.forma)] = &early{Format: src.forma, arrived: a.guarded(last, func(pkt *rtp.Packet) error {
+		for _, p := range order.take(pkt, time.Since(a.began)) {
+			if err := handle(src, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})}
+	return a.setup(ctx, transport, baseURL, src)
 }
 
 // concernsTrackAlone says whether the session can go on without a track that could
@@ -164,99 +201,36 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	return err
 }
 
-// guarded runs a track's packet callback, and notes when. What it panics or fails
-// with ends this session and nothing else.
+// guarded runs a track's packet callback, and notes when.
 func (a *attempt) guarded(last *atomic.Int64, handle func(pkt *rtp.Packet) error) gortsplib.OnPacketRTPFunc {
 	return func(pkt *rtp.Packet) {
-		defer func() {
-			if p := recover(); p != nil {
-				a.session.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading a packet: %v", p)
-				a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
-			}
-		}()
 		last.Store(int64(time.Since(a.began)))
 		a.packets.Add(1)
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if err := handle(pkt); err != nil {
-			a.fail(err)
-		}
+		a.safely(func() error { return handle(pkt) })
 	}
 }
 
+// safely does something with what the camera has sent. What it panics or fails with
+// ends this session and nothing else.
+func (a *attempt) safely(do func() error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			a.session.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading a packet: %v", p)
+			a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
+		}
+	}()
+	if err := do(); err != nil {
+		a.fail(err)
+	}
+}
+
+// fail is called with the mutex held.
 func (a *attempt) fail(err error) {
+	a.failed = true
 	select {
 	case a.ended <- err:
 	default:
-	}
-}
-
-func (a *attempt) videoPacket(src *source, pkt *rtp.Packet) error {
-	if a.seqKnown && pkt.SequenceNumber != a.lastSeq+1 {
-		a.torn(src, "packets of the video are missing")
-	}
-	a.lastSeq, a.seqKnown = pkt.SequenceNumber, true
-	pts, timed := a.client.PacketPTS2(src.media, pkt)
-	nalus, err := src.decode(pkt) // the first key frame may begin with what has no time yet
-	if err != nil {
-		if !isUnfinished(err) {
-			a.torn(src, "a packet of the video cannot be read: "+err.Error())
-		}
-		return nil
-	}
-	if !timed {
-		return nil
-	}
-	pts, jumped := a.pictures.place(pts, src.track.ClockRate, time.Since(a.began), frameTime)
-	if jumped {
-		a.session.opts.Log.Info().Msg("the camera's timestamps have jumped; recording goes on in a new segment")
-		a.video.cut = true
-	}
-	sample := a.video.sample(nalus, pts, a.session.opts.Now())
-	if sample == nil {
-		return nil
-	}
-	return a.picture(src, sample)
-}
-
-// frameTime stands for the time between two pictures where it has to be made up.
-const frameTime = 40 * time.Millisecond
-
-func (a *attempt) picture(src *source, s *media.Sample) error {
-	arrival := time.Since(a.began)
-	offset := arrival - media.Duration(s.PTS, src.track.ClockRate)
-	if !a.started {
-		a.zero = offset
-		tracks := []media.Track{src.track}
-		tracks[0].Video = a.video.sets
-		if a.sound != nil {
-			tracks = append(tracks, a.sound.track)
-		}
-		if err := a.sink.Start(tracks); err != nil {
-			return &Failure{Cause: ReceiverRejected, Err: err}
-		}
-		a.started = true
-	}
-	a.zero += (offset - a.zero) / 256 // follows drift, not jumps
-	if s.Sync {
-		a.lastSync.Store(int64(arrival))
-		a.tornAt.Store(0)
-	}
-	if err := a.sink.Write(s); err != nil {
-		return &Failure{Cause: ReceiverRejected, Err: err}
-	}
-	return nil
-}
-
-// torn drops the access unit that is being put together: what is left of it must
-// not pass for a picture, nor be joined to the next.
-func (a *attempt) torn(src *source, cause string) {
-	if decode, err := src.decoder(); err == nil { // it could be made before
-		src.decode = decode
-	}
-	a.trouble.Store(&cause)
-	if a.video.damaged() {
-		a.tornAt.Store(int64(time.Since(a.began)))
-		a.sink.Damaged(cause)
 	}
 }

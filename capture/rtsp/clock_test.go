@@ -136,7 +136,7 @@ func TestDecodingTimesRise(t *testing.T) {
 		for _, codec := range []media.Codec{media.H264, media.H265} {
 			t.Run(string(codec)+" "+tc.name, func(t *testing.T) {
 				key := clip(t, codec)[0].nalus
-				v := &video{codec: codec, rate: 90000}
+				v := newVideo(&media.Track{Codec: codec, ClockRate: 90000})
 				last := int64(math.MinInt64)
 				for n, pts := range tc.pts {
 					s := v.sample(key, pts, time.Now())
@@ -179,7 +179,7 @@ func TestSoundStaysWithThePictures(t *testing.T) {
 				last := int64(-1)
 				for n := range int64(50 * 60) {
 					picture := time.Duration(n) * 20 * time.Millisecond
-					if err := a.picture(picture90k, &media.Sample{DTS: media.Ticks(picture, 90000), PTS: media.Ticks(picture, 90000)}); err != nil {
+					if err := a.picture(picture90k, &media.Sample{DTS: media.Ticks(picture, 90000), PTS: media.Ticks(picture, 90000)}, time.Since(a.began)); err != nil {
 						t.Fatal(err)
 					}
 					at := a.soundTime(tc.pts(n), rate)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
-	"github.com/bluenviron/gortsplib/v4/pkg/description"
 )
 
 // outOfReach stands for gortsplib's own read timeout, which compares wall-clock
@@ -38,14 +37,28 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 				return nil, err
 			}
 			a.conn = &gathering{Conn: c}
+			var inner net.Conn = a.conn
+			if a.client.Scheme == "rtsp" { // behind TLS nothing can be seen
+				a.frames = &framed{Conn: a.conn, told: a.garbage}
+				inner = a.frames
+			}
 			// A TLS handshake has no deadline in gortsplib and does not heed Close.
-			return &sniffer{Conn: a.conn, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
+			return &sniffer{Conn: inner, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
 		},
 		OnResponse:        a.response,
 		ListenPacket:      s.listenUDP,
 		OnPacketsLost:     func(uint64) {},
 		OnDecodeError:     func(error) {},
 		OnTransportSwitch: func(error) {},
+	}
+}
+
+// garbage says that there was some between a camera's packets.
+func (a *attempt) garbage(bytes int) {
+	const again = time.Minute
+	if now := time.Since(a.began); a.garbageTold == 0 || now-a.garbageTold > again {
+		a.garbageTold = now
+		a.session.opts.Log.Warn().Int("bytes", bytes).Msg("the camera has sent what is neither RTSP nor media; it is left out")
 	}
 }
 
@@ -85,7 +98,8 @@ const portTries = 50
 
 // setup sets up one track. The UDP ports are chosen here: gortsplib would try for
 // ever, deaf to Close, while the host has no socket to give.
-func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.URL, m *description.Media) error {
+func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.URL, src *source) error {
+	m := src.media
 	if transport == UDP && a.client.Scheme == "rtsps" && !m.Secure {
 		return &Failure{Cause: PlainUDP}
 	}
@@ -96,7 +110,10 @@ func (a *attempt) setup(ctx context.Context, transport Transport, baseURL *base.
 			rtcpPort = rtpPort + 1
 		}
 		err := a.request(ctx, func() error {
-			_, err := a.client.Setup(baseURL, m, rtpPort, rtcpPort)
+			res, err := a.client.Setup(baseURL, m, rtpPort, rtcpPort)
+			if err == nil && transport == TCP && a.frames != nil {
+				a.frames.expect(res, channel{known: true, sealed: m.Secure, payload: src.forma.PayloadType()})
+			}
 			return err
 		})
 		if !isListenError(err) || try == portTries || ctx.Err() != nil {

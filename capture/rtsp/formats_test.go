@@ -105,7 +105,7 @@ func TestLossOfOtherPictures(t *testing.T) {
 // A camera that is set to another size begins another segment.
 func TestJPEGSizeChanges(t *testing.T) {
 	file := clip(t, media.MJPEG)[0].nalus[0]
-	v := &video{codec: media.MJPEG, rate: 90000}
+	v := newVideo(&media.Track{Codec: media.MJPEG, ClockRate: 90000})
 	if s := v.sample([][]byte{file}, 0, hourAgo); s == nil || s.Params != nil || v.sets.Width != 96 || v.sets.Height != 64 {
 		t.Fatalf("the first picture: %+v, %+v", s, v.sets)
 	}

@@ -201,3 +201,9 @@ func camera(t testing.TB, codec media.Codec, play func(p *rtsptest.Player)) stri
 	t.Helper()
 	return "rtsp://" + rtsptest.Scripted(t, rtsptest.Script{SDP: rtsptest.SDP(sdpOf(codec)), Play: play}) + "/cam"
 }
+
+// sample makes an access unit's units a sample.
+func (v *video) sample(nalus [][]byte, pts int64, now time.Time) *media.Sample {
+	au := takeApart(v.codec, nalus)
+	return v.take(&au, pts, now)
+}

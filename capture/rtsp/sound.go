@@ -11,7 +11,7 @@ import (
 )
 
 func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
-	pts, ok := a.client.PacketPTS2(src.media, pkt)
+	pts, ok := a.stamps.Decode(src, pkt)
 	if !ok {
 		return nil
 	}
@@ -19,7 +19,7 @@ func (a *attempt) soundPacket(src *source, pkt *rtp.Packet) error {
 	if err != nil && !errors.Is(err, rtpmpeg4audio.ErrMorePacketsNeeded) {
 		return nil // a frame of sound is lost; the pictures go on
 	}
-	pts, _ = a.sounds.place(pts, src.track.ClockRate, time.Since(a.began), 0)
+	pts, _ = a.sounds.place(pts, src.track.ClockRate, time.Since(a.began), anyOrder)
 	pts = a.soundTime(pts, src.track.ClockRate)
 	for _, frame := range frames {
 		at := max(pts, a.soundDTS)

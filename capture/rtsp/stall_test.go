@@ -98,7 +98,7 @@ func idle(t *testing.T, sink Sink) *attempt {
 
 func attemptOf(t *testing.T, s *Session, sink Sink) *attempt {
 	a := s.newAttempt(TCP, sink)
-	a.video = &video{codec: media.H264, rate: 90000}
+	a.video = newVideo(&media.Track{Codec: media.H264, ClockRate: 90000})
 	if err := a.client.Start2(); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func attemptOf(t *testing.T, s *Session, sink Sink) *attempt {
 func (a *attempt) arrive(at time.Duration, sync bool) {
 	a.guarded(&a.lastVideo, func(*rtp.Packet) error {
 		ticks := media.Ticks(at, 90000)
-		return a.picture(picture90k, &media.Sample{DTS: ticks, PTS: ticks, Sync: sync})
+		return a.picture(picture90k, &media.Sample{DTS: ticks, PTS: ticks, Sync: sync}, time.Since(a.began))
 	})(nil)
 }
 

@@ -17,19 +17,25 @@ func TestTimeline(t *testing.T) {
 		name    string
 		pts     func(n int) time.Duration // of the nth picture
 		arrival func(n int) time.Duration // nil: as it is taken
+		held    int
 		jumps   int
 	}{
-		{"a good clock", func(n int) time.Duration { return time.Duration(n) * frame }, nil, 0},
-		{"forward an hour", func(n int) time.Duration { return time.Duration(n)*frame + time.Duration(n/100)*time.Hour }, nil, 4},
-		{"back an hour", func(n int) time.Duration { return time.Duration(n)*frame - time.Duration(n/100)*time.Hour }, nil, 4},
-		{"back three seconds", func(n int) time.Duration { return time.Duration(n)*frame - time.Duration(n/100)*3*time.Second }, nil, 4},
-		{"begins anew", func(n int) time.Duration { return time.Duration(n%100) * frame }, nil, 4},
-		{"reordered", func(n int) time.Duration { return time.Duration(n/3*3+[]int{2, 0, 1}[n%3]) * frame }, nil, 0},
+		{"a good clock", func(n int) time.Duration { return time.Duration(n) * frame }, nil, 0, 0},
+		{"forward an hour", func(n int) time.Duration { return time.Duration(n)*frame + time.Duration(n/100)*time.Hour }, nil, 0, 4},
+		{"back an hour", func(n int) time.Duration { return time.Duration(n)*frame - time.Duration(n/100)*time.Hour }, nil, 0, 4},
+		{"back three seconds", func(n int) time.Duration { return time.Duration(n)*frame - time.Duration(n/100)*3*time.Second }, nil, 0, 4},
+		{"begins anew", func(n int) time.Duration { return time.Duration(n%100) * frame }, nil, 0, 4},
+		{"reordered", func(n int) time.Duration { return time.Duration(n/3*3+[]int{2, 0, 1}[n%3]) * frame }, nil, 2, 0},
+		{"back a second, reordered", func(n int) time.Duration {
+			return time.Duration(n/3*3+[]int{2, 0, 1}[n%3])*frame - time.Duration(n/99)*time.Second
+		}, nil, 2, 5},
+		{"back a picture", func(n int) time.Duration { return time.Duration(n)*frame - time.Duration(n/100)*2*frame }, nil, 0, 4},
+		{"five at once", func(n int) time.Duration { return time.Duration(n/5*5) * frame }, nil, 0, 0},
 		{"five seconds late, then in a burst", func(n int) time.Duration { return time.Duration(n) * frame },
 			func(n int) time.Duration {
 				return max(time.Duration(n)*frame, min(10*time.Second, time.Duration(n)*frame+5*time.Second))
-			}, 0},
-		{"leaves out five seconds", func(n int) time.Duration { return time.Duration(n)*frame + time.Duration(n/200)*5*time.Second }, nil, 0},
+			}, 0, 0},
+		{"leaves out five seconds", func(n int) time.Duration { return time.Duration(n)*frame + time.Duration(n/200)*5*time.Second }, nil, 0, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var l timeline
@@ -40,14 +46,14 @@ func TestTimeline(t *testing.T) {
 				if tc.arrival != nil {
 					arrival = tc.arrival(n)
 				}
-				at, jumped := l.place(media.Ticks(tc.pts(n), 90000), 90000, arrival, frame)
+				at, jumped := l.place(media.Ticks(tc.pts(n), 90000), 90000, arrival, tc.held)
 				if jumped {
 					jumps++
 					if at <= last {
 						t.Errorf("picture %d after the jump is at %d, the one before at %d", n, at, last)
 					}
 				}
-				if off := media.Duration(at, 90000) - arrival; tc.jumps > 0 && off.Abs() > frame {
+				if off := media.Duration(at, 90000) - arrival; tc.jumps > 0 && off.Abs() > frame*time.Duration(1+tc.held) {
 					t.Fatalf("picture %d is %v away from its arrival", n, off)
 				}
 				last = at

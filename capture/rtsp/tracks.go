@@ -30,6 +30,15 @@ type source struct {
 	frameTicks func(frame []byte) int64
 }
 
+// PTSEqualsDTS says whether the timestamps of a track may begin with a packet. A
+// stream without key frames begins with a recovery point.
+func (s *source) PTSEqualsDTS(pkt *rtp.Packet) bool {
+	return s.forma.PTSEqualsDTS(pkt) || s.track.Codec.IsVideo() && recovers(s.track.Codec, pkt.Payload)
+}
+
+// ClockRate is that of the timestamps.
+func (s *source) ClockRate() int { return s.track.ClockRate }
+
 type decode func(pkt *rtp.Packet) ([][]byte, error)
 
 // newSource returns nil for formats that are not recorded.

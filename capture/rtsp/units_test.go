@@ -135,10 +135,40 @@ func TestTornKeyFrame(t *testing.T) {
 	}
 }
 
+// Pictures that need one from before their key frame go when that is lost, and only
+// then: what follows the key frame stays.
+func TestLeadingPicturesAfterDamage(t *testing.T) {
+	sets := takeApart(media.H265, clip(t, media.H265)[0].nalus).sets
+	cra := [][]byte{sets.VPS, sets.SPS, sets.PPS, {21 << 1, 1, 0x81, 1}}
+	rasl, radl, trail := [][]byte{{8 << 1, 1, 0x81, 2}}, [][]byte{{6 << 1, 1, 0x81, 3}}, [][]byte{{1 << 1, 1, 0x81, 4}}
+	v := &video{codec: media.H265, rate: 90000}
+	pts := int64(0)
+	for _, step := range []struct {
+		what  string
+		nalus [][]byte
+		kept  bool
+	}{
+		{"the first key frame", cra, true}, {"a picture that leads it", rasl, false}, {"one that leads and needs nothing", radl, true}, {"one behind it", trail, true},
+		{"a key frame", cra, true}, {"a picture that leads it", rasl, true}, {"one behind it", trail, true},
+		{"damage", nil, false},
+		{"a picture after damage", trail, false}, {"a key frame after damage", cra, true}, {"a picture that leads it", rasl, false}, {"one behind it", trail, true},
+		{"the next key frame", cra, true}, {"a picture that leads it", rasl, true},
+	} {
+		if step.nalus == nil {
+			v.damaged()
+			continue
+		}
+		pts += 3600
+		if kept := v.sample(step.nalus, pts, time.Now()) != nil; kept != step.kept {
+			t.Errorf("%s: kept %v, want %v", step.what, kept, step.kept)
+		}
+	}
+}
+
 // Messages without a picture wait for it, but not in any number or size.
 func TestMessagesWithoutPictureAreBounded(t *testing.T) {
 	key := clip(t, media.H264)[0].nalus
-	v := &video{codec: media.H264, rate: 90000}
+	v := newVideo(&media.Track{Codec: media.H264, ClockRate: 90000})
 	if v.sample(key, 0, time.Now()) == nil {
 		t.Fatal("a key frame was left out")
 	}
@@ -296,7 +326,7 @@ func FuzzUnits(f *testing.F) {
 		}
 		stamps := &rtptime.GlobalDecoder2{}
 		stamps.Initialize()
-		v := &video{codec: codec, rate: 90000}
+		v := newVideo(&media.Track{Codec: codec, ClockRate: 90000})
 		c := checker{codec: codec}
 		now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
 		last := uint16(0)
@@ -332,7 +362,7 @@ func TestFuzzSeedsMakeSamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, n := &video{codec: codec, rate: 90000}, 0
+			v, n := newVideo(&media.Track{Codec: codec, ClockRate: 90000}), 0
 			for _, pkt := range fuzzPackets(fuzzSeed(t, codec, wire, 0)) {
 				if nalus, err := src.decode(pkt); err == nil && v.sample(nalus, int64(n)*3600, time.Now()) != nil {
 					n++
@@ -349,7 +379,7 @@ func TestFuzzSeedsMakeSamples(t *testing.T) {
 func TestUnitsAreTheCamerasBytes(t *testing.T) {
 	for _, codec := range []media.Codec{media.H264, media.H265} {
 		units := clip(t, codec)
-		v := &video{codec: codec, rate: 90000}
+		v := newVideo(&media.Track{Codec: codec, ClockRate: 90000})
 		for i, u := range units {
 			s := v.sample(u.nalus, u.pts, time.Now())
 			if s == nil {
@@ -365,35 +395,5 @@ func TestUnitsAreTheCamerasBytes(t *testing.T) {
 				t.Fatalf("%s: picture %d has %d units, want the %d of the stream", codec, i, len(s.Units), len(want))
 			}
 		}
-	}
-}
-
-// What a camera sends of the first picture before its parameter sets, in packets of
-// their own, belongs to it like all else.
-func TestMessageBeforeTheFirstKeyFrame(t *testing.T) {
-	units := clip(t, media.H264)
-	pack := newPacketizer(t, media.H264)
-	message := []byte("\x06\x05\x12sixteen bytes: idAB\x80")
-	url := camera(t, media.H264, func(p *rtsptest.Player) {
-		for n, u := range units[:10] {
-			packets := pack.packets(u.nalus, uint32(u.pts))
-			if n == 0 {
-				first := *packets[0]
-				first.Payload, first.Marker, first.SequenceNumber = message, false, packets[0].SequenceNumber-1
-				packets = append([]*rtp.Packet{&first}, packets...)
-			}
-			for _, pkt := range packets {
-				if p.Send(0, pkt) != nil {
-					return
-				}
-			}
-		}
-	})
-	c := &collector{enough: 5}
-	if err := runSession(t, options(t, url), c); !errors.Is(err, errEnough) {
-		t.Fatal(err)
-	}
-	if got := c.samples[0].Units[0]; !bytes.Equal(got, message) {
-		t.Errorf("the first picture begins with %q, want %q", got[:min(len(got), 30)], message)
 	}
 }

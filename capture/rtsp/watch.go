@@ -27,6 +27,7 @@ func (a *attempt) watch(ctx context.Context, transport Transport) error {
 			gone <- nil
 			return err
 		case <-tick.C:
+			a.release(heldFor)
 			if err := a.overdue(transport); err != nil {
 				return err
 			}

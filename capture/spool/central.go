@@ -10,7 +10,7 @@ import (
 // and that are due at now: those being recorded first, then finished ones of the
 // last hour newest first, then the rest oldest first.
 func (s *Spool) Unreported(ctx context.Context, now time.Time, limit int) ([]Segment, error) {
-	return s.segments(ctx, `WHERE `+unreported+` AND (central_next_us <= ?2 OR central_next_us > ?5)
+	return s.segments(ctx, `WHERE `+ready+` AND `+unreported+` AND (central_next_us <= ?2 OR central_next_us > ?5)
 		ORDER BY CASE WHEN state = 'recording' THEN 0 WHEN start_us > ?3 THEN 1 ELSE 2 END,
 		         CASE WHEN start_us > ?3 THEN -start_us ELSE start_us END
 		LIMIT ?4`, s.primary(), micros(now), micros(now.Add(-time.Hour)), limit, micros(now.Add(tooFar)))

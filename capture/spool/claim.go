@@ -33,3 +33,26 @@ func (s *Spool) Claim(ctx context.Context, destination, key, uploadID string) (C
 	}
 	return c, nil
 }
+
+// Cameras are the ids of those that there were ever segments of, with the name that
+// each had last.
+func (s *Spool) Cameras(ctx context.Context) (names map[string]string, err error) {
+	// From one id to the next: the ledger has a row for each segment there ever was.
+	rows, err := s.ledger.db.QueryContext(ctx, `WITH RECURSIVE known (camera) AS (
+		SELECT min(camera_id) FROM segments
+		UNION ALL SELECT (SELECT min(camera_id) FROM segments WHERE camera_id > camera) FROM known WHERE camera IS NOT NULL)
+		SELECT camera, (SELECT camera_name FROM segments WHERE camera_id = camera ORDER BY end_us DESC LIMIT 1) FROM known WHERE camera IS NOT NULL`)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: list cameras: %w", err)
+	}
+	defer rows.Close()
+	names = map[string]string{}
+	for rows.Next() {
+		var id, name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return nil, fmt.Errorf("ledger: list cameras: %w", err)
+		}
+		names[id] = name
+	}
+	return names, rows.Err()
+}

@@ -82,7 +82,7 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 	if !q.EndedBefore.IsZero() {
 		before = micros(q.EndedBefore)
 	}
-	jobs, err := s.jobs(ctx, `WHERE destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'
+	jobs, err := s.jobs(ctx, `WHERE `+ready+` AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'
 		AND (next_us <= ? OR next_us > ?) AND end_us >= ? AND end_us < ? ORDER BY attempts, start_us LIMIT ?`,
 		q.Destination, micros(q.Now), micros(q.Now.Add(tooFar)), micros(q.EndedFrom), before, q.Limit)
 	if err != nil {
@@ -94,14 +94,14 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 // FinishedDelivery is the delivery of a finished segment that is not yet verified;
 // nil when there is nothing left to do.
 func (s *Spool) FinishedDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
-	return s.job(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`,
+	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`,
 		segmentID, destination)
 }
 
 // LiveDelivery is the delivery of a segment that is being recorded; nil when the
 // segment is not, or is not to go to the destination.
 func (s *Spool) LiveDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
-	return s.job(ctx, `WHERE segments.id = ? AND destination = ? AND deliveries.state = 'pending' AND segments.state = 'recording'`,
+	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state = 'pending' AND segments.state = 'recording'`,
 		segmentID, destination)
 }
 
@@ -225,9 +225,13 @@ func (s *Spool) Verified(ctx context.Context, segmentID, destination, by string,
 		if _, err := tx.ExecContext(ctx, "DELETE FROM upload_parts WHERE segment_id = ? AND destination = ?", segmentID, destination); err != nil {
 			return fmt.Errorf("ledger: verified %s: %w", segmentID, err)
 		}
-		return changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
+		err := changed("verified", segmentID)(tx.ExecContext(ctx, `UPDATE deliveries
 			SET state = 'verified', verified_by = ?, verified_us = ?, upload_id = '', error = ''
 			WHERE segment_id = ? AND destination = ? AND state <> 'verified'`, by, micros(at), segmentID, destination))
+		if err != nil {
+			return err
+		}
+		return s.savedAfterAll(ctx, tx, segmentID)
 	})
 }
 

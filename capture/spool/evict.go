@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"recording-agent/capture/crashpoint"
 )
 
 // Worth is what would be lost with a local file.
@@ -81,9 +83,11 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
 	if err != nil {
 		return err
 	}
+	crashpoint.Here("loss noted")
 	if err := remove(name); err != nil {
 		return fmt.Errorf("give up segment %s: %w", l.ID, err)
 	}
+	crashpoint.Here("file given up")
 	l.GivenUp = reason
 	return s.gone(context.WithoutCancel(ctx), l.Segment)
 }
@@ -109,6 +113,22 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 		}
 		return changed("gave up", seg.ID)(tx.ExecContext(ctx, `UPDATE segments SET state = 'missing' WHERE id = ? AND state = 'finished'`, seg.ID))
 	})
+}
+
+// savedAfterAll takes back the loss of a segment that was given up while it was being
+// sent, and has arrived: the sender had its file open.
+func (s *Spool) savedAfterAll(ctx context.Context, tx *sql.Tx, id string) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM gaps WHERE cause = ?2
+		AND (camera_id, start_us) IN (SELECT camera_id, start_us FROM segments WHERE id = ?1 AND state = 'missing' AND given_up <> '')`, id, GivenUp)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `UPDATE segments SET state = 'deleted', central_state = CASE central_state WHEN 'failed' THEN 'recording' ELSE central_state END
+			WHERE id = ?1 AND state = 'missing' AND given_up <> '' AND json_array_length(?2) = (SELECT count(*) FROM deliveries
+				WHERE segment_id = ?1 AND state = 'verified' AND destination IN (SELECT value FROM json_each(?2)))`, id, s.names(false))
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: loss of %s taken back: %w", id, err)
+	}
+	return nil
 }
 
 // remove deletes a file so that a power cut does not bring it back. One that is

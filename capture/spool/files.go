@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"recording-agent/capture/crashpoint"
 )
 
 const segmentsDir = "segments"
@@ -69,6 +71,7 @@ func (s *Spool) Create(seg Segment) (*os.File, error) {
 		f.Close()
 		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)
 	}
+	crashpoint.Here("file created")
 	return f, nil
 }
 

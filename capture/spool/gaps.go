@@ -31,9 +31,10 @@ const (
 // for people. While one gap of a camera is open another cannot be: the first cause
 // stands, but for Connecting.
 func (s *Spool) GapOpened(ctx context.Context, cameraID string, start time.Time, cause Cause, detail string) error {
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause, detail) VALUES (?,?,?,?)
+	by := s.gapStamp(start)
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, cause, detail, boot, booted_us) VALUES (?,?,?,?,?,?)
 		ON CONFLICT DO UPDATE SET cause = excluded.cause, detail = excluded.detail WHERE gaps.cause = ?`,
-		cameraID, micros(start), cause, detail, Connecting)
+		cameraID, micros(start), cause, detail, by.boot, by.booted, Connecting)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s opened: %w", cameraID, err)
 	}
@@ -58,8 +59,12 @@ func (s *Spool) GapClosed(ctx context.Context, cameraID string, end time.Time) e
 
 // GapBetween notes a gap whose both ends are known: footage goes on around it.
 func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause Cause, detail string) error {
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail) VALUES (?,?,?,?,?)`,
-		cameraID, micros(start), micros(end), cause, detail)
+	by := s.gapStamp(start)
+	if cause == ClockStep && (by.boot != "" || s.firstSetting(end)) {
+		return nil // what lies between a clock that was not set and its first setting is not missing
+	}
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us) VALUES (?,?,?,?,?,?,?)`,
+		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s: %w", cameraID, err)
 	}

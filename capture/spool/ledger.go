@@ -105,6 +105,23 @@ ALTER TABLE segments ADD COLUMN schedule_id TEXT NOT NULL DEFAULT '';
 `, `
 ALTER TABLE segments ADD COLUMN given_up TEXT NOT NULL DEFAULT '';
 CREATE INDEX segments_given_up ON segments (start_us) WHERE given_up <> '';
+ALTER TABLE segments ADD COLUMN clock_offset_us INTEGER;
+`, `
+CREATE TABLE clock (
+	one        INTEGER PRIMARY KEY CHECK (one = 1),
+	open       INTEGER NOT NULL DEFAULT 1,
+	trusted_us INTEGER NOT NULL DEFAULT 0,
+	boot       TEXT NOT NULL DEFAULT '',
+	waited_us  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO clock (one) VALUES (1);
+ALTER TABLE segments ADD COLUMN dated TEXT NOT NULL DEFAULT 'yes' CHECK (dated IN ('yes','later','never'));
+ALTER TABLE segments ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE segments ADD COLUMN booted_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX segments_undated ON segments (dated) WHERE dated = 'later';
+ALTER TABLE gaps ADD COLUMN boot TEXT NOT NULL DEFAULT '';
+ALTER TABLE gaps ADD COLUMN booted_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX gaps_undated ON gaps (boot) WHERE boot <> '';
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is
@@ -131,6 +148,9 @@ func damaged(err error) bool {
 }
 
 func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
+	if err := private(file); err != nil {
+		return nil, fmt.Errorf("open the ledger: %w", err)
+	}
 	params := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"},
@@ -145,6 +165,20 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		return nil, errors.Join(fmt.Errorf("open the ledger %s: %w", file, err), db.Close())
 	}
 	return l, nil
+}
+
+// private makes sure that there is a file, and that it is the agent's and its group's:
+// SQLite would create it for everybody, and gives its other files the same rights.
+func private(file string) error {
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o640)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || info.Mode().Perm()&0o007 == 0 {
+		return err
+	}
+	return f.Chmod(0o640)
 }
 
 // dsn names a database file to the driver, on Windows as well.

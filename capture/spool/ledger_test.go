@@ -1,7 +1,9 @@
 package spool
 
 import (
+	"database/sql"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -187,6 +189,35 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// A segment of which nothing was asked before is not one whose camera is right.
+func TestClockOffset(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "ledger.db"), url.Values{}))
+	must(t, err)
+	for _, m := range migrations[:2] {
+		_, err := db.Exec(m)
+		must(t, err)
+	}
+	_, err = db.Exec(`PRAGMA user_version = 2; INSERT INTO segments (id, camera_id, camera_name, client_name, path, state, start_us)
+		VALUES ('old', 'gate', 'Gate', 'host', 'segments/gate/old.mp4', 'deleted', 1)`)
+	must(t, err)
+	must(t, db.Close())
+	s := open(t, dir)
+	old, err := s.Segment(ctx, "old")
+	if err != nil || old.ClockOffset != nil {
+		t.Errorf("before: %v, %v", old.ClockOffset, err)
+	}
+	for _, want := range []time.Duration{0, -56 * 365 * 24 * time.Hour, time.Microsecond} {
+		must(t, s.ClockOffset(ctx, "old", want))
+		if old, err = s.Segment(ctx, "old"); err != nil || old.ClockOffset == nil || *old.ClockOffset != want {
+			t.Errorf("%v became %v, %v", want, old.ClockOffset, err)
+		}
+	}
+	if err := s.ClockOffset(ctx, "none", 0); !errors.Is(err, ErrTransition) {
+		t.Errorf("a segment that is not there: %v", err)
+	}
+}
+
 func TestPathStaysInTheDataDirectory(t *testing.T) {
 	for _, id := range []string{"..", ".", "", "a/b", `a\b`, ".hidden", "x\x00"} {
 		if path, err := PathFor(id, "id", epoch); err == nil {
@@ -211,4 +242,35 @@ func FuzzParsePath(f *testing.F) {
 			t.Fatalf("%q was taken for camera %q, segment %q: %v", rel, camera, id, err)
 		}
 	})
+}
+
+// What an older agent has recorded was dated by the clock that it had.
+func TestLedgerOfAnOlderAgent(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.MkdirAll(filepath.Join(dir, segmentsDir), 0o750))
+	db, err := sql.Open("sqlite", dsn(filepath.Join(dir, "ledger.db"), nil))
+	must(t, err)
+	for _, statement := range append(migrations[:2:2], "PRAGMA user_version = 2",
+		`INSERT INTO segments (id, camera_id, camera_name, client_name, path, state, start_us, end_us) VALUES ('old', 'gate', '', '', 'segments/gate/old.mp4', 'deleted', 1000000, 2000000)`,
+		`INSERT INTO gaps (camera_id, start_us, cause) VALUES ('gate', 2000000, 'agent stopped')`) {
+		_, err := db.Exec(statement)
+		must(t, err)
+	}
+	must(t, db.Close())
+	o := testOptions(t, dir)
+	host := &testHost{boot: "1", up: time.Hour}
+	host.set(epoch)
+	o.Clock = host.clock()
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	if r, err := s.FollowClock(t.Context()); err != nil || r.State != ClockSet {
+		t.Errorf("the clock is %s, %v", r.State, err)
+	}
+	if got := state(t, s, "old"); got.Dated != Dated || got.Start.Unix() != 1 {
+		t.Errorf("%+v", got)
+	}
+	if gaps, err := s.Gaps(t.Context(), "gate"); err != nil || len(gaps) != 1 || gaps[0].Start.Unix() != 2 {
+		t.Errorf("%+v, %v", gaps, err)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+
+	"recording-agent/capture/crashpoint"
 )
 
 // optionalGrace is what optional destinations get, counted from when the others
@@ -68,9 +70,14 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	if err := remove(name); err != nil {
 		return fmt.Errorf("delete segment %s: %w", id, err)
 	}
+	crashpoint.Here("file deleted")
 	defer s.changed()
 	// The file is gone: an end of the agent must not keep its row from saying so.
-	return s.deleted(context.WithoutCancel(ctx), id)
+	if err := s.deleted(context.WithoutCancel(ctx), id); err != nil {
+		return err
+	}
+	s.holdReserve() // if it was given up
+	return nil
 }
 
 // deleted notes that a file is gone, and with it what was left to be uploaded.

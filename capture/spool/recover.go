@@ -76,6 +76,9 @@ func (s *Spool) recoverRow(ctx context.Context, seg Segment, r *Recovery) error 
 		return err
 	}
 	if _, err := os.Stat(name); errors.Is(err, fs.ErrNotExist) {
+		if at := s.elsewhere(seg); at != "" {
+			return s.movedTo(ctx, seg, at, r)
+		}
 		return s.withoutFile(ctx, seg, r)
 	} else if err != nil || seg.State == Finished {
 		return err
@@ -93,6 +96,16 @@ func (s *Spool) recoverRow(ctx context.Context, seg Segment, r *Recovery) error 
 		return err
 	}
 	return s.settleEnd(ctx, seg)
+}
+
+// movedTo goes on with a segment whose file has another name than its row knows: a
+// crash came while it got its times.
+func (s *Spool) movedTo(ctx context.Context, seg Segment, at string, r *Recovery) error {
+	seg.Path = at
+	if err := s.ledger.one(ctx, "moved", seg.ID, `UPDATE segments SET path = ? WHERE id = ?`, at, seg.ID); err != nil {
+		return err
+	}
+	return s.recoverRow(ctx, seg, r)
 }
 
 func (s *Spool) sayRecovered(seg Segment, result mp4.Result) {

@@ -15,11 +15,15 @@ const KeptFree = 64 << 20
 var ErrNoRoom = errors.New("the disk is full")
 
 // Room says whether more may be recorded: then it returns nil, else ErrNoRoom. Where
-// the system does not tell how much is free it finds room.
+// the system does not tell how much is free it finds room. On a disk that others have
+// filled to the brim it gives up the reserve.
 func (s *Spool) Room() error {
 	free, _, err := s.Disk()
 	if err != nil || free >= KeptFree {
 		return nil
+	}
+	if free < brim {
+		s.giveReserve(free)
 	}
 	return fmt.Errorf("%w: %d MB are free, %d MB are kept so that what is recorded can still be uploaded and deleted", ErrNoRoom, free/1e6, KeptFree/1_000_000)
 }

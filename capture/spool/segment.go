@@ -40,6 +40,7 @@ type Segment struct {
 	Path       string // relative to the data directory, with slashes
 
 	State    State
+	Dated    Dating        // what Start and End are worth
 	Start    time.Time     // wall-clock time of the first picture
 	End      time.Time     // wall-clock time of the end of the last picture; zero while recording
 	Duration time.Duration // of the media
@@ -55,7 +56,8 @@ type Segment struct {
 	FrameRate  float64
 	Frames     int64 // video samples
 
-	GivenUp string // why its file was deleted though it was not safe; empty: it was not
+	GivenUp     string         // why its file was deleted though it was not safe; empty: it was not
+	ClockOffset *time.Duration // of the camera's clock from the host's; nil: not known
 
 	Central Central
 }

@@ -24,14 +24,15 @@ func (s *Spool) adopted(ctx context.Context, seg Segment) error {
 }
 
 func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
+	dated, by := s.stampOf(seg)
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO segments
 			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
-			 video_codec, audio_codec, width, height, frame_rate, frames)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			 video_codec, audio_codec, width, height, frame_rate, frames, dated, boot, booted_us)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
 			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
-			seg.FrameRate, seg.Frames)
+			seg.FrameRate, seg.Frames, dated, by.boot, by.booted)
 		if err != nil {
 			return err
 		}
@@ -81,6 +82,12 @@ func (s *Spool) Finished(ctx context.Context, id string, start time.Time, r mp4.
 // is how long its sound alone goes on.
 func pictures(r mp4.Result) time.Duration { return cmp.Or(r.Pictures, r.Duration) }
 
+// ClockOffset notes how far the camera's clock was from the host's when a segment
+// began, as soon as it is known.
+func (s *Spool) ClockOffset(ctx context.Context, id string, offset time.Duration) error {
+	return s.ledger.one(ctx, "clock offset", id, `UPDATE segments SET clock_offset_us = ? WHERE id = ?`, offset.Microseconds(), id)
+}
+
 // empty notes that a segment's file held no whole part.
 func (s *Spool) empty(ctx context.Context, id string) error {
 	defer s.changed()
@@ -120,8 +127,8 @@ func (s *Spool) Segments(ctx context.Context, state State) ([]Segment, error) {
 	return s.segments(ctx, "WHERE state = ? ORDER BY start_us", state)
 }
 
-const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, start_us, end_us, duration_us, recorded_us, size, checksum,
-	video_codec, audio_codec, width, height, frame_rate, frames, given_up,
+const segmentColumns = `segments.id, camera_id, camera_name, client_name, schedule_id, path, segments.state, dated, start_us, end_us, duration_us, recorded_us, size, checksum,
+	video_codec, audio_codec, width, height, frame_rate, frames, given_up, clock_offset_us,
 	central_state, central_recording_id, central_attempts, central_error, central_refused_us, central_next_us`
 
 func (s *Spool) segments(ctx context.Context, where string, args ...any) ([]Segment, error) {
@@ -148,9 +155,10 @@ func (l *ledger) segments(ctx context.Context, where string, args ...any) ([]Seg
 // scanSegment reads segmentColumns, and what else the query selected behind them.
 func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	var start, end, duration, recorded, refused, next int64
+	var offset sql.NullInt64
 	into := append([]any{
-		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &start, &end, &duration, &recorded,
-		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames, &seg.GivenUp,
+		&seg.ID, &seg.CameraID, &seg.CameraName, &seg.ClientName, &seg.ScheduleID, &seg.Path, &seg.State, &seg.Dated, &start, &end, &duration, &recorded,
+		&seg.Size, &seg.Checksum, &seg.VideoCodec, &seg.AudioCodec, &seg.Width, &seg.Height, &seg.FrameRate, &seg.Frames, &seg.GivenUp, &offset,
 		&seg.Central.State, &seg.Central.RecordingID, &seg.Central.Attempts, &seg.Central.LastError, &refused, &next,
 	}, more...)
 	if err := rows.Scan(into...); err != nil {
@@ -159,5 +167,9 @@ func scanSegment(rows *sql.Rows, seg *Segment, more ...any) error {
 	seg.Start, seg.End, seg.Central.RefusedAt = fromMicros(start), fromMicros(end), fromMicros(refused)
 	seg.Central.NextTry = fromMicros(next)
 	seg.Duration, seg.Recorded = time.Duration(duration)*time.Microsecond, time.Duration(recorded)*time.Microsecond
+	if offset.Valid {
+		d := time.Duration(offset.Int64) * time.Microsecond
+		seg.ClockOffset = &d
+	}
 	return nil
 }

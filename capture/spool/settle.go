@@ -43,14 +43,15 @@ func lastAlive(dir string) time.Time {
 // begins that it could not say so of any more, else where it is last known to have run.
 // A camera that goes on accounts for the time since by itself; one that is not wanted
 // any more misses nothing. It follows the recovery of the segments. One that ends where
-// the gap begins is in front of it.
+// the gap begins is in front of it. Times of a clock that was not set are compared with
+// those of the same boot only.
 func (s *Spool) settleGaps(ctx context.Context) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		now := micros(s.opts.Now())
 		known := int64(0)
 		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM (
-			SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND `+ours+`
-			UNION ALL SELECT max(start_us, end_us) FROM gaps WHERE max(start_us, end_us) <= ?1)`, now).Scan(&known)
+			SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND dated <> 'later' AND `+ours+`
+			UNION ALL SELECT max(start_us, end_us) FROM gaps WHERE max(start_us, end_us) <= ?1 AND boot = '')`, now).Scan(&known)
 		if err != nil {
 			return err
 		}
@@ -59,7 +60,8 @@ func (s *Spool) settleGaps(ctx context.Context) error {
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
 			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
-				AND segments.end_us > gaps.start_us + 1000 AND state IN ('finished','deleted') AND `+ours+`), max(start_us, ?)) WHERE end_us = 0`, known)
+				AND segments.end_us > gaps.start_us + 1000 AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
+			max(start_us, iif(boot = '', ?, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known)
 		if err != nil {
 			return err
 		}
@@ -80,14 +82,14 @@ const maxLast = 10 * time.Second
 // a power cut has taken from it is a gap.
 func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
 	seg, err := s.Segment(ctx, seg.ID)
-	if err != nil {
-		return err
+	if err != nil || seg.Dated == DatedLater {
+		return err // which of them follows is known when they have got their times
 	}
 	var us int64
 	err = s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
 		SELECT start_us AS at FROM segments
-			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND `+ours+`
-		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
+			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND dated <> 'later' AND `+ours+`
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
 		seg.CameraID, micros(seg.Start), micros(seg.End)).Scan(&us)
 	if err != nil {
 		return fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)

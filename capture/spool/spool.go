@@ -8,6 +8,7 @@
 //	                                       its time is when that was last alive
 //	spool.id                               binds the directory to its ledger
 //	ledger.db                              SQLite
+//	reserve                                holds room for the ledger
 //	segments/<camera id>/<start>_<id>.mp4  being recorded, or finished; an id of
 //	                                       version 5: another recorder's, see ForeignID
 package spool
@@ -41,6 +42,8 @@ type Options struct {
 	Log          zerolog.Logger
 	Now          func() time.Time
 	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked
+	Clock        *HostClock                                       // nil: Now is believed, whatever it says
+	Wanted       Wanted                                           // nil: cameras are to be recorded at all times
 }
 
 // Spool is an open data directory. It is safe for concurrent use.
@@ -50,6 +53,8 @@ type Spool struct {
 	ledger *ledger
 	rename func(from, to string) error // os.Rename
 	before time.Time                   // when the last run was alive
+	clock  *clock                      // nil: it is believed
+	kept   ClockReport                 // as the ledger knows it; FollowClock's
 
 	mu         sync.Mutex
 	alive      time.Time
@@ -80,12 +85,16 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 		o.Disk = diskUsage
 	}
 	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, growing: map[string]int64{}}
-	if s.ledger, err = openLedger(ctx, filepath.Join(o.Dir, "ledger.db"), o.Log, o.Now); err == nil {
+	if err = s.openWithReserve(ctx); err == nil {
 		err = s.bind(ctx)
+	}
+	if err == nil {
+		err = s.startClock(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.holdReserve()
 	return s, nil
 }
 
@@ -93,6 +102,9 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 func (s *Spool) Close() error {
 	var errs []error
 	if s.ledger != nil {
+		if s.clock != nil {
+			errs = append(errs, s.keepClock(context.Background(), s.clock.report()))
+		}
 		errs = append(errs, s.ledger.db.Close())
 	}
 	return errors.Join(append(errs, s.lock.Unlock())...)

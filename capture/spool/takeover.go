@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/shirou/gopsutil/v4/disk"
 
+	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/mp4"
 )
 
@@ -72,6 +73,7 @@ func (s *Spool) TakeOver(ctx context.Context, seg Segment, source string, check 
 	if err != nil {
 		return false, err
 	}
+	crashpoint.Here("file taken over")
 	seg.State = Finished
 	// The file is in its place: an end of the agent must not keep its row from it.
 	if err := s.adopted(context.WithoutCancel(ctx), seg); err != nil {
@@ -137,6 +139,7 @@ func (s *Spool) bringIn(ctx context.Context, seg Segment, source string, check f
 	if err != nil {
 		return false, fmt.Errorf("take over: %w", err)
 	}
+	crashpoint.Here("file renamed")
 	err = syncDirs(dir, filepath.Dir(source))
 	if err == nil {
 		err = check(name) // somebody may have written to it to the last

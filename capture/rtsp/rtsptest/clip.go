@@ -162,8 +162,7 @@ func (h *Hub) play(ctx context.Context, path string, c *Clip, t *tally) error {
 			}
 			packets := u.packets
 			if t != nil && u.track == 0 {
-				number := numberPacket(packets[0], t.next(u.key, time.Since(due)))
-				packets = append([]*rtp.Packet{number}, packets...)
+				packets = numbered(packets, u.key, t.next(u.key, time.Since(due)))
 			}
 			c.send(stream, u, packets, round, &sequence[u.track])
 		}

@@ -6,18 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/bluenviron/gortsplib/v4"
 	"github.com/bluenviron/gortsplib/v4/pkg/format"
+	"github.com/bluenviron/mediacommon/v2/pkg/codecs/h264"
 	"github.com/pion/rtp"
 )
 
 // Tally is what has been sent under a path.
 type Tally struct {
 	Pictures int           // and so the number of the last one; they count from 1
-	First    int           // the number of the first key frame since a reader began to play; 0: none yet
+	First    int           // the number of the first key frame since a reader first began to play; 0: none yet
 	Plays    int           // how often one did
 	Lost     int           // packets that a reader was too slow for
 	Late     time.Duration // by which a picture was sent after its time, at most
@@ -66,7 +68,6 @@ func (t *tally) played() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.what.Plays++
-	t.what.First = 0
 }
 
 func (t *tally) lost() {
@@ -93,12 +94,17 @@ var numberMark = []byte("\x06\x05\x18picture's number")
 
 const numberDigits = 8 // hexadecimal
 
-// numberPacket carries a picture's number in front of its other packets.
-func numberPacket(first *rtp.Packet, number int) *rtp.Packet {
-	p := &rtp.Packet{Header: first.Header}
+// numbered puts a picture's number among its packets: in front of the picture, and
+// behind parameter sets, with which a stream begins.
+func numbered(packets []*rtp.Packet, key bool, number int) []*rtp.Packet {
+	p := &rtp.Packet{Header: packets[0].Header}
 	p.Marker = false
 	p.Payload = fmt.Appendf(bytes.Clone(numberMark), "%0*x\x80", numberDigits, number)
-	return p
+	at := 0
+	if key && h264.NALUType(packets[0].Payload[0]&0x1f) == h264.NALUTypeSTAPA && len(packets) > 1 {
+		at = 1
+	}
+	return slices.Insert(slices.Clone(packets), at, p)
 }
 
 // Numbers finds the numbers of the pictures in a file's bytes, in their order

@@ -52,12 +52,12 @@ func playNumbered(t *testing.T) (h *Hub, silence func()) {
 func read(t *testing.T, h *Hub, packet func(*rtp.Packet)) {
 	t.Helper()
 	transport := gortsplib.TransportTCP
-	c := &gortsplib.Client{Transport: &transport}
 	u, err := base.ParseURL(h.URL("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Start(u.Scheme, u.Host); err != nil {
+	c := &gortsplib.Client{Transport: &transport, Scheme: u.Scheme, Host: u.Host}
+	if err := c.Start2(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)

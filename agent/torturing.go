@@ -10,10 +10,10 @@ import (
 	"unsafe"
 
 	"recording-agent/capture/media"
+	"recording-agent/capture/spool"
 )
 
-// What make torture builds has this file instead of hosttime.go: its clock can be
-// set without the host's.
+// What make torture builds has this file instead of tortured.go.
 
 const firstHousekeeping = 3 * time.Second
 
@@ -21,11 +21,12 @@ const firstHousekeeping = 3 * time.Second
 // the clock is ahead of the host's.
 const stepFile = "RECORDING_AGENT_CLOCK_STEP"
 
-// hostTime maps the file, since the clock is read for each packet.
-func hostTime() func() time.Time {
+// tortured is a clock that can be set without the host's. The file is mapped, since the
+// clock is read for each packet. Who sets it is a time server: it can be believed.
+func tortured(c spool.HostClock) spool.HostClock {
 	name := os.Getenv(stepFile)
 	if name == "" {
-		return time.Now
+		return c
 	}
 	f, err := os.Open(name)
 	if err != nil {
@@ -40,7 +41,9 @@ func hostTime() func() time.Time {
 		panic("time.Time is not laid out any more as it was: its wall clock cannot be set alone")
 	}
 	ahead := (*int64)(unsafe.Pointer(&mapped[0]))
-	return func() time.Time { return stepped(time.Now(), time.Duration(atomic.LoadInt64(ahead))) }
+	c.Now = func() time.Time { return stepped(time.Now(), time.Duration(atomic.LoadInt64(ahead))) }
+	c.Synced = func() (yes, known bool) { return true, true }
+	return c
 }
 
 // stepped moves a time's wall clock reading alone, as setting a clock does. Add moves
