@@ -3,7 +3,11 @@ package check
 import (
 	"fmt"
 	"maps"
+	"math"
+	"path"
 	"slices"
+	"strings"
+	"time"
 )
 
 // Verdict is what a run has come to.
@@ -14,6 +18,7 @@ type Verdict struct {
 	Denied                   int          // frames that are there and in a gap as well: no loss, but not true either
 
 	Objects, Damaged      int
+	Misdated              int // objects whose first frame was sent at another time than their name says
 	Unknown               int // objects of which central does not know
 	Segments              int // at central
 	Again, AnswersLost    int // rows beyond one for each segment; registrations whose answer may not have arrived
@@ -36,6 +41,7 @@ func Judge(e Evidence) Verdict {
 	v := Verdict{Findings: slices.Clone(e.Faults), By: map[Kind]int{}}
 	v.frames(e)
 	v.objects(e)
+	v.dates(e)
 	v.rows(e)
 	v.Local = len(e.Local)
 	for _, key := range e.Uploads {
@@ -82,6 +88,38 @@ func (v *Verdict) objects(e Evidence) {
 		v.Incomplete++
 		v.fault("recording %s is completed at central, and there is no object %s", r.ID, key)
 	}
+}
+
+// exact is by how much the time in an object's name may be wrong.
+const exact = 2 * time.Second
+
+// dates compares the times in the names of objects with those at which their first
+// frames were sent, by the agent's clock.
+func (v *Verdict) dates(e Evidence) {
+	for _, o := range e.Objects {
+		stamp, _, _ := strings.Cut(path.Base(o.Key), "_")
+		named, err := time.Parse("20060102T150405.000Z", stamp)
+		if err != nil {
+			v.Misdated++
+			v.fault("object %s: its name does not say when it begins", o.Key)
+			continue
+		}
+		if sent := e.Sent[o.Camera]; len(o.Frames) > 0 && o.Frames[0] <= len(sent) {
+			first := sent[o.Frames[0]-1]
+			if wrong := e.misdated(first.At, named); wrong > exact {
+				v.Misdated++
+				v.fault("object %s: its first frame was sent at %s, which is %s off", o.Key, first.At.UTC().Format(time.StampMilli), wrong)
+			}
+		}
+	}
+}
+
+func (e Evidence) misdated(sent, named time.Time) time.Duration {
+	least := time.Duration(math.MaxInt64)
+	for _, offset := range e.offsets(sent) {
+		least = min(least, named.Sub(sent.Add(offset)).Abs())
+	}
+	return least
 }
 
 func (v *Verdict) rows(e Evidence) {

@@ -26,7 +26,7 @@ func sound() Evidence {
 		e.Sent["a"] = append(e.Sent["a"], Frame{n, at(float64(n) / 25)})
 	}
 	for i, span := range [][2]float64{{0, 39}, {43, 80}, {80, 121}} {
-		o := Object{Key: fmt.Sprint("recordings/a/", i), Camera: "a", Size: 1000}
+		o := Object{Key: "recordings/a/" + at(span[0]).Format("20060102T150405.000Z") + "_client.mp4", Camera: "a", Size: 1000}
 		for _, f := range e.Sent["a"] {
 			if !f.At.Before(at(span[0])) && f.At.Before(at(span[1])) {
 				o.Frames = append(o.Frames, f.Number)
@@ -67,6 +67,12 @@ func TestFound(t *testing.T) {
 		{"an object is gone", func(e *Evidence) { e.Objects = e.Objects[:2] }, "frames 2000 to 3000, sent from 12:01:20.000 to 12:02:00.000, are missing: there was no outage, and the agent admits no gap",
 			func(v Verdict) bool { return v.Lost == 1001 && v.Incomplete == 1 }},
 		{"an object is damaged", func(e *Evidence) { e.Objects[1].Damage = "torn" }, "damaged: torn", func(v Verdict) bool { return v.Damaged == 1 }},
+		{"an object is of another time", func(e *Evidence) {
+			e.Objects[1].Key = "recordings/a/20260301T120053.000Z_client.mp4"
+			e.Rows[1].Key = e.Objects[1].Key
+		}, "recordings/a/20260301T120053.000Z_client.mp4: its first frame was sent at Mar  1 12:00:43.000, which is 10s off", func(v Verdict) bool { return v.Misdated == 1 }},
+		{"an object is of the time before the clock was set", func(e *Evidence) { e.Clock = []Step{{At: at(70), Offset: -time.Minute}} }, "1m0s off", nil},
+		{"an object without a time", func(e *Evidence) { e.Objects[1].Key = "recordings/a/x.mp4" }, "does not say when", nil},
 		{"an object is of another size", func(e *Evidence) { e.Objects[1].Size-- }, "central was told 1000", nil},
 		{"central does not know of an object", func(e *Evidence) { e.Rows = e.Rows[:2] }, "central does not know of it",
 			func(v Verdict) bool { return v.Unknown == 1 && v.Lost == 1001 }},
@@ -125,6 +131,9 @@ func TestForgiven(t *testing.T) {
 		{"the clock was ahead, and the gap as well", func(e *Evidence) {
 			e.Clock = []Step{{At: at(20), Offset: time.Hour}}
 			e.Gaps[0].From, e.Gaps[0].To = at(3639), at(3643)
+			for i, name := range []string{"recordings/a/20260301T130043.000Z_", "recordings/a/20260301T130120.000Z_"} {
+				e.Objects[i+1].Key, e.Rows[i+1].Key = name, name
+			}
 		}},
 		{"a gap that is open", func(e *Evidence) { e.Gaps[0].To = time.Time{} }},
 		{"footage that was deleted on a full disk", func(e *Evidence) {

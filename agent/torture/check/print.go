@@ -23,6 +23,7 @@ func (v *Verdict) Print(w io.Writer) {
 	line("frames there twice", v.Repeated, "or with a number that was never sent")
 	line("objects", v.Objects, "")
 	line("  damaged", v.Damaged, "")
+	line("  named after another time", v.Misdated, "than that of their first frame, by the agent's clock")
 	line("  unknown to central", v.Unknown, "")
 	line("segments registered", v.Segments, "")
 	line("  registered twice", v.Again, fmt.Sprintf("%d answers to a registration were lost", v.AnswersLost))
