@@ -24,7 +24,7 @@ type Verdict struct {
 	Again, AnswersLost    int // rows beyond one for each segment; registrations whose answer may not have arrived
 	Incomplete, Abandoned int // segments: never completed; reported as failed, and the disk was full
 	Uploads, Local        int // left over
-	Remains               int // uploads of what was given up: they may be the only copy of some of it
+	Remains               int // uploads and objects of what was given up
 
 	Findings []string // what makes it fail, for people
 }
@@ -76,6 +76,8 @@ func (v *Verdict) objects(e Evidence) {
 		}
 		r, known := rows[o.Key]
 		switch {
+		case !known && e.diskWasFull() && slices.Contains(e.GivenUp, o.Key):
+			v.Remains++ // its upload was just being completed
 		case !known:
 			v.Unknown++
 			v.fault("object %s: central does not know of it", o.Key)

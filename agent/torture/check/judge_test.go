@@ -143,6 +143,11 @@ func TestForgiven(t *testing.T) {
 			e.Objects = append(e.Objects[:1], e.Objects[2])
 			e.Uploads, e.GivenUp = []string{"recordings/a/1"}, []string{"recordings/a/1"}
 		}},
+		{"an object of what was deleted on a full disk", func(e *Evidence) {
+			e.Outages = append(e.Outages, Outage{Kind: DiskFull, From: at(100), To: at(110)})
+			e.Gaps = append(e.Gaps, Gap{Camera: "a", From: at(43), To: at(80), Cause: unsent})
+			e.Rows[1].Statuses, e.GivenUp = []string{"recording", "failed"}, []string{e.Objects[1].Key}
+		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			e := sound()

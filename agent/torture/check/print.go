@@ -30,7 +30,7 @@ func (v *Verdict) Print(w io.Writer) {
 	line("  never completed", v.Incomplete, "")
 	line("  given up", v.Abandoned, "on a full disk, and reported as failed")
 	line("uploads left open", v.Uploads, "")
-	line("  of what was given up", v.Remains, "on a full disk; some of it may be in no other place")
+	line("remains of what was given up", v.Remains, "on a full disk: uploads, and objects of which central was told that they failed")
 	line("local files left", v.Local, "")
 	for i, f := range v.Findings {
 		if i == shownFindings {
