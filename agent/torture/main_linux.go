@@ -24,6 +24,7 @@ type options struct {
 	seed    uint64
 	kills   time.Duration // mean time between two
 	only    string        // kinds of faults, separated by commas; empty: all
+	without string        // kinds of faults that are left out
 	dir     string
 	recheck string
 }
@@ -57,6 +58,7 @@ func drive() int {
 	flag.Uint64Var(&o.seed, "seed", 1, "what the faults, and their times, are derived from")
 	flag.DurationVar(&o.kills, "kills", 8*time.Second, "mean time between two kills of the agent")
 	flag.StringVar(&o.only, "only", "", "kinds of faults, separated by commas (default all: "+strings.Join(allKinds(), ",")+")")
+	flag.StringVar(&o.without, "without", "", "kinds of faults to leave out")
 	flag.StringVar(&o.dir, "dir", "", "where to work; it is kept (default: a temporary directory, kept on failure)")
 	flag.StringVar(&o.recheck, "check", "", "judge once more what an earlier run has left in this directory")
 	flag.Parse()

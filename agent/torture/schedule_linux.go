@@ -69,14 +69,17 @@ func allKinds() []string {
 // leaving one out does not change the others.
 func schedule(o options, cameras int, leftOut map[string]string) ([]event, error) {
 	wanted := allKinds()
-	if o.only != "" {
-		for _, name := range strings.Split(o.only, ",") {
-			if !slices.Contains(wanted, name) {
-				return nil, fmt.Errorf("%q is no kind of fault; there are %s", name, strings.Join(wanted, ", "))
-			}
-		}
-		wanted = strings.Split(o.only, ",")
+	only, err := kindsIn(o.only)
+	if err != nil {
+		return nil, err
 	}
+	without, err := kindsIn(o.without)
+	if err != nil {
+		return nil, err
+	}
+	wanted = slices.DeleteFunc(wanted, func(name string) bool {
+		return len(only) > 0 && !slices.Contains(only, name) || slices.Contains(without, name)
+	})
 	for name, why := range leftOut {
 		if i := slices.Index(wanted, name); i >= 0 {
 			wanted = slices.Delete(wanted, i, i+1)
@@ -101,6 +104,19 @@ func schedule(o options, cameras int, leftOut map[string]string) ([]event, error
 	}
 	slices.SortStableFunc(plan, func(a, b event) int { return cmp.Compare(a.at, b.at) })
 	return plan, nil
+}
+
+func kindsIn(list string) (names []string, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	names = strings.Split(list, ",")
+	for _, name := range names {
+		if !slices.Contains(allKinds(), name) {
+			return nil, fmt.Errorf("%q is no kind of fault; there are %s", name, strings.Join(allKinds(), ", "))
+		}
+	}
+	return names, nil
 }
 
 func numbers(o options, name string) *rand.Rand {
@@ -188,7 +204,7 @@ func step(r *rand.Rand) time.Duration {
 // writePlan keeps what is going to happen.
 func writePlan(dir string, o options, plan []event) error {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# make torture ARGS=\"--for %s --cameras %d --seed %d --kills %s --only '%s'\"\n", o.length, o.cameras, o.seed, o.kills, o.only)
+	fmt.Fprintf(&text, "# make torture ARGS=\"--for %s --cameras %d --seed %d --kills %s --only '%s' --without '%s'\"\n", o.length, o.cameras, o.seed, o.kills, o.only, o.without)
 	counts := map[string]int{}
 	for _, e := range plan {
 		fmt.Fprintln(&text, e)

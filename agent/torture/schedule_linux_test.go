@@ -34,6 +34,11 @@ func TestScheduleIsRepeatable(t *testing.T) {
 	if !slices.Equal(planOf(t, some), want) {
 		t.Error("without the others the faults are not what they were")
 	}
+	some.only, some.without = "", "clock,disk"
+	want = slices.DeleteFunc(slices.Clone(plan), func(e event) bool { return e.track == "clock" || e.track == "disk" })
+	if !slices.Equal(planOf(t, some), want) {
+		t.Error("without two of them the faults are not what they were")
+	}
 	some.only = "floods"
 	if _, err := schedule(some, 4, nil); err == nil {
 		t.Error("a kind of fault that there is not was taken")
