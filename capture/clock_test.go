@@ -142,3 +142,46 @@ func TestHostsClockIsSetBeforeHeldPicturesCome(t *testing.T) {
 		})
 	}
 }
+
+// A clock that is set forward does not make a key frame overdue: the segment is cut at
+// the next one, not in front of a picture that cannot be decoded by itself.
+func TestClockSetForwardWaitsForAKeyFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		var set atomic.Int64
+		off := func() time.Duration { return time.Duration(set.Load()) }
+		var keys []time.Time
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) {
+				s.Wall = s.Wall.Add(off())
+				if s.Sync {
+					keys = append(keys, s.Wall)
+				}
+			})
+		})
+		o.Now = func() time.Time { return time.Now().Add(off()) }
+		c := New(o)
+		said := time.Duration(0)
+		c.recorder.step = func(time.Time, time.Time) time.Duration {
+			step := off() - said
+			said = off()
+			return step
+		}
+		b.run(c)
+		sleep(t.Context(), 15500*time.Millisecond)
+		set.Store(int64(time.Hour))
+		sleep(t.Context(), 10*time.Second)
+		b.end()
+		for _, s := range b.segments(spool.Finished) {
+			nearest := time.Hour
+			for _, k := range keys {
+				nearest = min(nearest, s.Start.Sub(k).Abs())
+			}
+			if nearest > time.Millisecond {
+				t.Errorf("the segment from %v begins %v away from a key frame", s.Start, nearest)
+			}
+		}
+	})
+}
