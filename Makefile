@@ -43,7 +43,7 @@ cross:
 # What recording costs beside ffmpeg -c copy; how soon footage is safe beside
 # ffmpeg with rclone; what a backlog costs beside rclone; whether 64 cameras are
 # recorded without a picture missing (ten minutes, 10 GB). Each takes flags:
-# make bench ARGS="--cameras 4,16 --runs 5"
+# make bench ARGS="--cameras 4,16 --runs 5 --upload"
 bench:
 	go run ./agent/bench record $(ARGS)
 

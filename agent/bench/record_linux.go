@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,11 +15,13 @@ import (
 
 	"recording-agent/agent/demo/clips"
 	"recording-agent/capture/rtsp/rtsptest"
+	"recording-agent/uploader/s3/s3test"
 )
 
 // record measures what recording costs: copies of one stream side by side with
 // ffmpeg, one process per camera. The stream, the time and the machine are the
-// same for both; uploading is switched off.
+// same for both. The agent uploads nothing, or with -upload all of it, live, to an S3
+// server on the same machine, while ffmpeg only records.
 func record(ctx context.Context, args []string) error {
 	var o options
 	var cameras string
@@ -27,6 +30,7 @@ func record(ctx context.Context, args []string) error {
 	flags.IntVar(&o.runs, "runs", 5, "runs for each number; the median counts")
 	flags.DurationVar(&o.warm, "warm", 8*time.Second, "time before the measurement")
 	flags.DurationVar(&o.measure, "for", 20*time.Second, "time of the measurement")
+	flags.BoolVar(&o.upload, "upload", false, "the agent also uploads while it records")
 	_ = flags.Parse(args) // it exits
 	for _, n := range strings.Split(cameras, ",") {
 		count, err := strconv.Atoi(n)
@@ -42,6 +46,9 @@ type options struct {
 	cameras       []int
 	runs          int
 	warm, measure time.Duration
+	upload        bool
+	store         string // where to
+	objects       string // where that keeps them
 }
 
 // result is what one recorder cost with a number of cameras.
@@ -66,6 +73,14 @@ func bench(ctx context.Context, o options) error {
 	}
 	defer stop()
 
+	if o.upload {
+		store, err := s3test.Start(ctx, s3test.Options{Dir: filepath.Join(dir, "s3"), Buckets: []string{agentBucket}, Say: os.Stderr})
+		if err != nil {
+			return err
+		}
+		defer store.Stop()
+		o.store, o.objects = store.Endpoint, filepath.Join(dir, "s3")
+	}
 	ours, theirs := map[int]*result{}, map[int]*result{}
 	for _, n := range o.cameras {
 		ours[n], theirs[n] = &result{}, &result{}
@@ -109,7 +124,8 @@ func once(ctx context.Context, o options, dir, binary, url string, cameras int, 
 		return err
 	}
 	defer os.RemoveAll(place)
-	agent, err := startAgent(place, binary, url, cameras)
+	before := len(videos(o.objects))
+	agent, err := startAgent(place, binary, url, o.store, cameras)
 	if err != nil {
 		return err
 	}
@@ -129,6 +145,9 @@ func once(ctx context.Context, o options, dir, binary, url string, cameras int, 
 			return ctx.Err()
 		case <-time.After(wait):
 		}
+	}
+	if n := len(videos(o.objects)) - before; o.upload && n < cameras {
+		return fmt.Errorf("only %d segments of %d cameras have become objects\n%s", n, cameras, &agent.said)
 	}
 	for r, into := range map[*recorder]*result{agent: ours, ffmpeg: theirs} {
 		cpu, memory, err := r.cost()

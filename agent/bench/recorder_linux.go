@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"recording-agent/uploader/s3/s3test"
 )
 
 // recorder is one of the two that are compared: its processes, and where it
@@ -34,14 +36,21 @@ func buildAgent(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-func startAgent(place, binary, url string, cameras int) (*recorder, error) {
+// startAgent has the agent record, and upload if there is a store.
+func startAgent(place, binary, url, store string, cameras int) (*recorder, error) {
 	r := &recorder{name: "agent", dir: filepath.Join(place, "agent")}
 	if err := os.MkdirAll(r.dir, 0o755); err != nil {
 		return nil, err
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "[agent]\nclient_name = \"bench\"\ndata_dir = %q\n[segment]\nduration = \"10s\"\n[s3]\nbucket = \"\"\n"+
-		"[status]\nlisten = \"127.0.0.1:0\"\n", filepath.Join(r.dir, "data"))
+	fmt.Fprintf(&text, "[agent]\nclient_name = \"bench\"\ndata_dir = %q\nstorage = \"local\"\n", filepath.Join(r.dir, "data"))
+	if store != "" {
+		text.Reset()
+		fmt.Fprintf(&text, "[agent]\nclient_name = \"bench\"\ndata_dir = %q\n[s3]\nbucket = %q\nregion = %q\nendpoint = %q\npath_style = true\n"+
+			"access_key_id = %q\nsecret_access_key = %q\nkey = \"{camera_id}/{client}_{segment}.mp4\"\n[retention]\ndelete_after_upload = false\n",
+			filepath.Join(r.dir, "data"), agentBucket, s3test.Region, store, s3test.AccessKey, s3test.SecretKey)
+	}
+	text.WriteString("[segment]\nduration = \"10s\"\n[status]\nlisten = \"127.0.0.1:0\"\n")
 	for i := range cameras {
 		fmt.Fprintf(&text, "[[camera]]\nid = \"camera-%d\"\nurl = %q\ntransport = \"tcp\"\n", i, url)
 	}

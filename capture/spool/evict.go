@@ -105,8 +105,8 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 	}
 	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		if left == OnlyCopy {
-			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail) VALUES (?,?,?,?,?)`,
-				seg.CameraID, micros(seg.Start), micros(seg.End), GivenUp, seg.GivenUp)
+			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us)
+				SELECT camera_id, start_us, end_us, ?, given_up, boot, booted_us FROM segments WHERE id = ?`, GivenUp, seg.ID)
 			if err != nil {
 				return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
 			}

@@ -133,8 +133,8 @@ func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error
 }
 
 // giveUp settles a file of which nothing can be played: one that a crash cut off
-// before its first whole part is removed, one that held more and was damaged is
-// kept aside. Its time is accounted for.
+// before its first whole part is removed, and its time with what was missing before; one
+// that held more and was damaged is kept aside.
 func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recovery) error {
 	footage, err := holdsFootage(name)
 	if err != nil {
@@ -146,9 +146,6 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recover
 	r.Empty++
 	s.opts.Log.Warn().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
 		Msg("segment ends before its first whole part: nothing in it can be played, it is removed")
-	if err := s.GapBetween(ctx, seg.CameraID, seg.Start, seg.Start, AgentStopped, "segment cut off before its first whole part"); err != nil {
-		return err
-	}
 	if err := s.empty(ctx, seg.ID); err != nil {
 		return err
 	}
