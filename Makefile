@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet fuzz clean
+.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture fuzz clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -55,6 +55,12 @@ bench-backlog:
 
 bench-fleet:
 	go run ./agent/bench fleet $(ARGS)
+
+# The proof that nothing is lost: what is done to the agent, and what has to be there
+# afterwards, is in agent/torture. As root it fills a disk as well. The long form:
+# make torture ARGS="--for 30m --kills 7s"; bin/torture -h lists the flags.
+torture:
+	@go build -o bin/torture ./agent/torture && exec bin/torture $(ARGS)
 
 fuzz:
 	@.ci/fuzz 10s

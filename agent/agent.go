@@ -201,6 +201,7 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	a.uploaders = append(a.uploaders, uploader.New(o))
 	a.keepers = append(a.keepers, &uploader.Housekeeper{
 		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owner: a.ownKeys(d.Key), Log: a.log, Now: a.now,
+		First: firstHousekeeping,
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 // systemClock is the clock of this host.
 func systemClock() spool.HostClock {
 	boot, uptime := sinceBoot()
-	return spool.HostClock{Now: time.Now, Uptime: uptime, Boot: boot, Synced: keptByTimeServer, Built: built()}
+	return tortured(spool.HostClock{Now: time.Now, Uptime: uptime, Boot: boot, Synced: keptByTimeServer, Built: built()})
 }
 
 // clockEvery is how often the host's clock is looked at.

@@ -35,6 +35,7 @@ func (r *Recorder) watchClock() {
 	if step.Abs() < minStep {
 		return
 	}
+	r.undated += step
 	r.plan.plan.stepped(step)
 	if r.recording() && r.stepped == 0 && r.paused(now.Add(-step)) { // its time was over before
 		r.finish()
@@ -51,6 +52,20 @@ func (r *Recorder) watchClock() {
 	}
 	r.newest, r.end = now, now
 	r.noteStep(now, step, spool.Connecting)
+}
+
+// redate moves a picture that came before the clock was set, and has waited for others
+// in the session, to the new time: as if it were of the old one, all that follows would
+// come before it. The first picture of the new time ends that.
+func (r *Recorder) redate(s *media.Sample) {
+	if r.undated == 0 {
+		return
+	}
+	if ahead := s.Wall.Sub(r.heard); (ahead + r.undated).Abs() < ahead.Abs() {
+		s.Wall = s.Wall.Add(r.undated)
+		return
+	}
+	r.undated = 0
 }
 
 // noteStep tells of a step. A cause says why there was no footage before it.

@@ -121,3 +121,101 @@ func TestCamerasClockRunsFast(t *testing.T) {
 		}
 	})
 }
+
+// A picture that waited for others in the session comes after the step, and is dated by
+// the clock as it was before. What follows is dated by the new one.
+func TestHostsClockIsSetBeforeHeldPicturesCome(t *testing.T) {
+	for _, by := range []time.Duration{-25 * time.Second, -time.Second, time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				defer b.close()
+				p := &script{}
+				var set atomic.Int64 // by how much the clock has been set
+				off := func() time.Duration { return time.Duration(set.Load()) }
+				held := make([]time.Duration, 3) // as it was when the pictures came that wait
+				o := b.options(func(ctx context.Context, r *Recorder) error {
+					return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) {
+						s.Wall = s.Wall.Add(held[0])
+						held = append(held[1:], off())
+					})
+				})
+				o.Now = func() time.Time { return time.Now().Add(off()) }
+				c := New(o)
+				said := time.Duration(0)
+				c.recorder.step = func(time.Time, time.Time) time.Duration {
+					step := off() - said
+					said = off()
+					return step
+				}
+				b.run(c)
+				sleep(t.Context(), 15500*time.Millisecond)
+				set.Store(int64(by))
+				sleep(t.Context(), 15*time.Second)
+				ended := o.Now()
+				b.end()
+				segs := b.segments(spool.Finished)
+				if frames(segs) != p.count {
+					t.Errorf("%d of %d pictures are on the disk", frames(segs), p.count)
+				}
+				latest := segs[0]
+				for _, s := range segs {
+					if s.ID > latest.ID { // ids rise with the time of their making
+						latest = s
+					}
+				}
+				if wrong := latest.End.Sub(ended).Abs(); wrong > 500*time.Millisecond {
+					t.Errorf("the last segment, %v to %v, ends %v off", latest.Start, latest.End, wrong)
+				}
+				for _, g := range b.gaps() {
+					if g.Cause != spool.ClockStep && g.Cause != spool.Connecting {
+						t.Errorf("nothing is missing but %+v", g)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A clock that is set forward does not make a key frame overdue: the segment is cut at
+// the next one, not in front of a picture that cannot be decoded by itself.
+func TestClockSetForwardWaitsForAKeyFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		var set atomic.Int64
+		off := func() time.Duration { return time.Duration(set.Load()) }
+		var keys []time.Time
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) {
+				s.Wall = s.Wall.Add(off())
+				if s.Sync {
+					keys = append(keys, s.Wall)
+				}
+			})
+		})
+		o.Now = func() time.Time { return time.Now().Add(off()) }
+		c := New(o)
+		said := time.Duration(0)
+		c.recorder.step = func(time.Time, time.Time) time.Duration {
+			step := off() - said
+			said = off()
+			return step
+		}
+		b.run(c)
+		sleep(t.Context(), 15500*time.Millisecond)
+		set.Store(int64(time.Hour))
+		sleep(t.Context(), 10*time.Second)
+		b.end()
+		for _, s := range b.segments(spool.Finished) {
+			nearest := time.Hour
+			for _, k := range keys {
+				nearest = min(nearest, s.Start.Sub(k).Abs())
+			}
+			if nearest > time.Millisecond {
+				t.Errorf("the segment from %v begins %v away from a key frame", s.Start, nearest)
+			}
+		}
+	})
+}

@@ -18,7 +18,7 @@ func (r *Recorder) overdue(s *media.Sample) bool {
 	if c == nil || r.ahead != nil {
 		return false
 	}
-	return !s.Wall.Before(c.boundary.Add(max(maxOverdue, r.cut.Duration))) ||
+	return !s.Wall.Add(-r.stepped).Before(c.boundary.Add(max(maxOverdue, r.cut.Duration))) ||
 		r.cut.MaxBytes > 0 && c.bytes-r.cut.MaxBytes >= r.cut.MaxBytes/200
 }
 

@@ -102,9 +102,13 @@ func deferral(attempts int) time.Duration {
 }
 
 func (u *Uploader) fileMissing(ctx context.Context, job spool.Job, err error) {
+	noted := u.opts.Ledger.FileMissing(ctx, job.Segment.ID)
+	if errors.Is(noted, spool.ErrGivenUp) {
+		return // its loss is being noted
+	}
 	u.log.Error().Err(err).Str("segment", job.Segment.ID).Str("camera", job.Segment.CameraID).
 		Msg("the file of a segment is gone before it was uploaded: somebody removed it, or the disk lost it")
-	if err := u.opts.Ledger.FileMissing(ctx, job.Segment.ID); err != nil {
-		u.log.Error().Err(err).Str("segment", job.Segment.ID).Msg("a missing file could not be noted")
+	if noted != nil {
+		u.log.Error().Err(noted).Str("segment", job.Segment.ID).Msg("a missing file could not be noted")
 	}
 }

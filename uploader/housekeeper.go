@@ -37,10 +37,10 @@ type Housekeeper struct {
 	Owner func(ctx context.Context) (owns func(key string) bool, err error)
 	Log   zerolog.Logger
 	Now   func() time.Time
+	First time.Duration // after the start, which has more urgent things to do; then once a day
 }
 
 const (
-	firstHousekeeping = 10 * time.Minute // after the start, which has more urgent things to do
 	housekeepingEvery = 24 * time.Hour
 	housekeepingAgain = time.Hour      // after a failure
 	leftAfter         = 24 * time.Hour // an upload that idle has been left
@@ -49,7 +49,7 @@ const (
 // Run looks once a day until ctx ends.
 func (h *Housekeeper) Run(ctx context.Context) error {
 	log := h.Log.With().Str("destination", h.Destination).Logger()
-	next := time.NewTimer(firstHousekeeping)
+	next := time.NewTimer(h.First)
 	defer next.Stop()
 	for {
 		select {

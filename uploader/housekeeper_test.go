@@ -174,7 +174,7 @@ func TestHousekeepingOnceADay(t *testing.T) {
 	}{{nil, 3}, {errors.New("the line broke"), 72}, {fmt.Errorf("%w: 501", s3.ErrNoListing), 1}} {
 		synctest.Test(t, func(t *testing.T) {
 			store := &emptyStore{err: tc.err}
-			h := &Housekeeper{Store: store, Destination: "primary", Owner: func(context.Context) (func(string) bool, error) { return nil, nil }, Log: zerolog.Nop(), Now: time.Now}
+			h := &Housekeeper{Store: store, Destination: "primary", Owner: func(context.Context) (func(string) bool, error) { return nil, nil }, Log: zerolog.Nop(), Now: time.Now, First: 10 * time.Minute}
 			ctx, cancel := context.WithTimeout(t.Context(), 3*24*time.Hour)
 			defer cancel()
 			if err := h.Run(ctx); err != nil || store.looks != tc.want {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -94,13 +95,22 @@ func (s *Spool) empty(ctx context.Context, id string) error {
 	return s.ledger.one(ctx, "empty", id, `UPDATE segments SET state = 'empty' WHERE id = ? AND state = 'recording'`, id)
 }
 
+// ErrGivenUp says that a file that is missed has just been removed here.
+var ErrGivenUp = errors.New("its file was deleted for want of room")
+
 // FileMissing notes that the file of a segment is gone though nobody here removed
-// it. It is reported, not looked for again.
+// it. It is reported, not looked for again. Of what is being given up GiveUp notes the
+// rest.
 func (s *Spool) FileMissing(ctx context.Context, id string) error {
+	if seg, err := s.Segment(ctx, id); err != nil {
+		return err
+	} else if seg.GivenUp != "" {
+		return fmt.Errorf("segment %s: %w", id, ErrGivenUp)
+	}
 	defer s.changed()
 	defer s.settled(id)
 	return s.ledger.one(ctx, "file missing", id,
-		`UPDATE segments SET state = 'missing' WHERE id = ? AND state IN ('recording','finished')`, id)
+		`UPDATE segments SET state = 'missing' WHERE id = ? AND state IN ('recording','finished') AND given_up = ''`, id)
 }
 
 // Damaged notes that the bytes on the disk are not those that were written: from

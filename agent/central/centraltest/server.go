@@ -23,6 +23,8 @@ type Options struct {
 	Cameras    []string // ids of cameras assigned to this client; nil: every camera is
 	Now        func() time.Time
 	Presign    func(key string) string // makes a playback URL; nil: none
+	Rows       []Recording             // those that an earlier server had
+	Keep       func(Recording)         // is given each row that has changed, before the call is answered; nil: none
 }
 
 // Recording is a row of the server.
@@ -70,6 +72,9 @@ func New(o Options) *Server {
 		o.Now = time.Now
 	}
 	s := &Server{opts: o, mux: http.NewServeMux(), calls: map[string]int{}, faults: map[string][]Fault{}}
+	for _, row := range o.Rows {
+		s.rows = append(s.rows, &row)
+	}
 	s.mux.HandleFunc("GET "+apiPath+"/health", s.health)
 	s.mux.HandleFunc("POST "+apiPath+"/recordings/register", s.register)
 	s.mux.HandleFunc("POST "+apiPath+"/recordings/status", s.auth(s.status))
@@ -231,6 +236,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	s.mu.Lock()
 	s.rows = append(s.rows, row)
+	s.keep(row)
 	s.mu.Unlock()
 	reply(w, 200, map[string]string{"recording_id": row.ID, "message": "Recording registered"})
 }
@@ -295,11 +301,18 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 	for _, row := range s.rows {
 		if row.ID == id {
 			s.apply(row, status, fields)
+			s.keep(row)
 			reply(w, 200, map[string]string{"message": "Status updated"})
 			return
 		}
 	}
 	fail(w, http.StatusNotFound, "Recording not found")
+}
+
+func (s *Server) keep(row *Recording) {
+	if s.opts.Keep != nil {
+		s.opts.Keep(*row)
+	}
 }
 
 // apply is what a status does to a row; there is no state machine.

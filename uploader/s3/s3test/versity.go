@@ -40,6 +40,7 @@ type Server struct {
 // Options configure a server.
 type Options struct {
 	Dir     string // for buckets (and certificates); created
+	Listen  string // host:port; empty: a free one on loopback
 	Buckets []string
 	TLS     bool
 	Say     io.Writer // told what takes long; may be nil
@@ -99,9 +100,11 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, fmt.Errorf("make bucket %s: %w", b, err)
 		}
 	}
-	port, err := freePort()
-	if err != nil {
-		return nil, err
+	port := o.Listen
+	if port == "" {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{Endpoint: "http://" + port, done: make(chan struct{}), log: &bytes.Buffer{}}
 	args := []string{"--port", port, "--access", AccessKey, "--secret", SecretKey, "--region", Region}
