@@ -102,12 +102,14 @@ const ours = `substr(segments.id, 15, 1) <> '5'`
 // AccountedUntil is the end of the last footage or gap of a camera: from there on
 // nothing is known of it. It is zero for a camera that was never seen, and the
 // start of a gap that is still open. Files of other recorders do not count, for
-// the time between them and ours is not known.
+// the time between them and ours is not known, nor does what lies in the future: a clock
+// that was set back shows these times a second time, and they are missing until then.
 func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
 	var us sql.NullInt64
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT max(at) FROM (
-		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND `+ours+`
-		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1)`, cameraID).Scan(&us)
+		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND `+ours+`
+		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2)`,
+		cameraID, micros(s.opts.Now().Add(maxLast))).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}

@@ -60,8 +60,8 @@ func (s *Spool) settleGaps(ctx context.Context) error {
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
 			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
-				AND segments.end_us > gaps.start_us + 1000 AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
-			max(start_us, iif(boot = '', ?, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known)
+				AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2 AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
+			max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known, now)
 		if err != nil {
 			return err
 		}
@@ -98,14 +98,16 @@ func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
 	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, micros(next), seg.ID)
 }
 
-// follows is the beginning of what the ledger has of a camera after a segment.
+// follows is the beginning of what the ledger has of a camera after a segment. What was
+// recorded before the clock was set back is not behind it, whatever its times.
 func (s *Spool) follows(ctx context.Context, seg Segment) (time.Time, error) {
 	var us int64
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(min(at), 0) FROM (
 		SELECT start_us AS at FROM segments
 			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND dated <> 'later' AND `+ours+`
-		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND (end_us = 0 OR end_us > ?3))`,
-		seg.CameraID, micros(seg.Start), micros(seg.End)).Scan(&us)
+				AND rowid > (SELECT rowid FROM segments WHERE id = ?4)
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND start_us <= ?5 AND (end_us = 0 OR end_us > ?3))`,
+		seg.CameraID, micros(seg.Start), micros(seg.End), seg.ID, micros(s.opts.Now())).Scan(&us)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
 	}

@@ -164,3 +164,41 @@ func TestSegmentEndsWithItsPictures(t *testing.T) {
 		t.Errorf("it ends at %v and lasts %v", seg.End, seg.Duration)
 	}
 }
+
+// After the host's clock was set back the ledger has times that are still to come: they
+// are neither what follows what is recorded now, nor known to be footage.
+func TestTimesThatAreStillToCome(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	now := epoch
+	at := func() *Spool {
+		o := testOptions(t, dir)
+		o.Now = func() time.Time { return now }
+		s, err := Open(ctx, o)
+		must(t, err)
+		_, err = s.Recover(ctx)
+		must(t, err)
+		return s
+	}
+	s := at()
+	finished(t, s, "gate", epoch, 10)
+	now = epoch.Add(-time.Hour)
+	rec := begin(t, s, "gate", now)
+	rec.parts(t, 5)
+	must(t, s.Begun(ctx, rec.Segment))
+	must(t, s.GapOpened(ctx, "yard", now, Unreachable, ""))
+	finished(t, s, "yard", epoch.Add(10*time.Minute), 10) // before, by the clock as it was
+	must(t, rec.file.Close())
+	must(t, s.Close())
+	now = now.Add(time.Minute)
+	s = at()
+	defer s.Close()
+	if got := state(t, s, rec.ID); got.End.Sub(got.Start) != 5*time.Second {
+		t.Errorf("the segment lasts from %v to %v", got.Start, got.End)
+	}
+	if until, err := s.AccountedUntil(ctx, "gate"); err != nil || !until.Equal(epoch.Add(5*time.Second-time.Hour)) {
+		t.Errorf("known up to %v, %v", until, err)
+	}
+	if g := s.onlyGap(t, "yard"); g.End.After(now) {
+		t.Errorf("the gap lasts from %v to %v, it is %v", g.Start, g.End, now)
+	}
+}
