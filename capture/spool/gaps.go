@@ -99,6 +99,10 @@ func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) (
 // recorders, see ForeignID.
 const ours = `substr(segments.id, 15, 1) <> '5'`
 
+// lastsOn is how long the last picture of a run that has just ended may be said to last
+// still. More is a time that a clock showed before it was set back.
+const lastsOn = time.Second
+
 // AccountedUntil is the end of the last footage or gap of a camera: from there on
 // nothing is known of it. It is zero for a camera that was never seen, and the
 // start of a gap that is still open. Files of other recorders do not count, for
@@ -109,7 +113,7 @@ func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time,
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT max(at) FROM (
 		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND `+ours+`
 		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2)`,
-		cameraID, micros(s.opts.Now().Add(maxLast))).Scan(&us)
+		cameraID, micros(s.opts.Now().Add(lastsOn))).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}
