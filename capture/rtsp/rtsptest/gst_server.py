@@ -1,4 +1,4 @@
-"""GStreamer's RTSP server on loopback: gst_server.py LAUNCH [USER PASSWORD basic|digest] [tcp|udp] [CERTIFICATE_AND_KEY]"""
+"""GStreamer's RTSP server on loopback: gst_server.py LAUNCH [USER PASSWORD basic|digest] [tcp|udp] [CERTIFICATE_AND_KEY] [PORT]"""
 import sys
 import gi
 gi.require_version("Gst", "1.0")
@@ -7,10 +7,10 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer
 
 Gst.init(None)
-launch, user, password, method, transport, certificate = sys.argv[1:7]
+launch, user, password, method, transport, certificate, port = sys.argv[1:8]
 server = GstRtspServer.RTSPServer()
 server.set_address("127.0.0.1")
-server.set_service("0")
+server.set_service(port or "0")
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch("( " + launch + " )")
 factory.set_shared(True)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,6 +31,7 @@ type GStreamerOptions struct {
 	Method         string // basic or digest
 	Transport      string // tcp or udp only; empty means both
 	TLS            string // file with certificate and key: the camera speaks RTSP over TLS
+	Port           string // empty: one that is free
 }
 
 // Typical pipelines.
@@ -50,11 +52,18 @@ const (
 // "/cam". It is killed when the test ends.
 func GStreamer(t testing.TB, o GStreamerOptions) (address string) {
 	t.Helper()
+	address, _ = StartGStreamer(t, o)
+	return address
+}
+
+// StartGStreamer starts a camera that can be pulled out: stop kills it.
+func StartGStreamer(t testing.TB, o GStreamerOptions) (address string, stop func()) {
+	t.Helper()
 	python := gstPython(t)
 	if o.TLS != "" && exec.Command(python, "-c", "from gi.repository import Gio; assert Gio.TlsBackend.get_default().supports_tls()").Run() != nil {
 		Missing(t, "TLS for GStreamer (glib-networking)")
 	}
-	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport, o.TLS)
+	cmd := exec.Command(python, "-c", gstServer, o.Launch, o.User, o.Password, o.Method, o.Transport, o.TLS, o.Port)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -63,15 +72,16 @@ func GStreamer(t testing.TB, o GStreamerOptions) (address string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
+	t.Cleanup(stop)
 	line, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
 		t.Fatalf("GStreamer's RTSP server did not start: %v", err)
 	}
-	return "127.0.0.1:" + strings.TrimSpace(line)
+	return "127.0.0.1:" + strings.TrimSpace(line), stop
 }
 
 // gstPython finds a Python that can import GStreamer's RTSP server.
