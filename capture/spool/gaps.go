@@ -63,8 +63,9 @@ func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time
 	if cause == ClockStep && (by.boot != "" || s.firstSetting(end)) {
 		return nil // what lies between a clock that was not set and its first setting is not missing
 	}
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us) VALUES (?,?,?,?,?,?,?)`,
-		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted)
+	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us, segments_before)
+		VALUES (?1,?2,?3,?4,?5,?6,?7, iif(?4 = ?8, (SELECT coalesce(max(rowid), 0) FROM segments), 0))`,
+		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted, ClockStep)
 	if err != nil {
 		return fmt.Errorf("ledger: gap of camera %s: %w", cameraID, err)
 	}
@@ -103,17 +104,24 @@ const ours = `substr(segments.id, 15, 1) <> '5'`
 // still. More is a time that a clock showed before it was set back.
 const lastsOn = time.Second
 
+// lastStep is the row of the last time that the host's clock was set while camera ?1 ran;
+// ?3 is its cause. segments_before tells what was recorded before it: by their times one
+// could not know.
+const lastStep = `SELECT id, segments_before FROM gaps WHERE camera_id = ?1 AND cause = ?3 ORDER BY id DESC LIMIT 1`
+
 // AccountedUntil is the end of the last footage or gap of a camera: from there on
 // nothing is known of it. It is zero for a camera that was never seen, and the
 // start of a gap that is still open. Files of other recorders do not count, for
-// the time between them and ours is not known, nor does what lies in the future: a clock
-// that was set back shows these times a second time, and they are missing until then.
+// the time between them and ours is not known, nor what was recorded before the host's
+// clock was set, nor what lies in the future: a clock that was set back shows these
+// times a second time.
 func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
 	var us sql.NullInt64
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT max(at) FROM (
-		SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND `+ours+`
-		UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2)`,
-		cameraID, micros(s.opts.Now().Add(lastsOn))).Scan(&us)
+	err := s.ledger.db.QueryRowContext(ctx, `WITH step AS (`+lastStep+`)
+		SELECT max(at) FROM (
+			SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND rowid > coalesce((SELECT segments_before FROM step), 0) AND `+ours+`
+			UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2 AND id >= coalesce((SELECT id FROM step), 0))`,
+		cameraID, micros(s.opts.Now().Add(lastsOn)), ClockStep).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}

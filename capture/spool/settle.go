@@ -60,8 +60,11 @@ func (s *Spool) settleGaps(ctx context.Context) error {
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
 			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
-				AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2 AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
-			max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known, now)
+				AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2
+				AND segments.rowid > coalesce((SELECT segments_before FROM gaps step WHERE step.camera_id = gaps.camera_id AND step.cause = ?3 AND step.id <= gaps.id
+					ORDER BY step.id DESC LIMIT 1), 0)
+				AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
+			max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known, now, ClockStep)
 		if err != nil {
 			return err
 		}
@@ -106,8 +109,9 @@ func (s *Spool) follows(ctx context.Context, seg Segment) (time.Time, error) {
 		SELECT start_us AS at FROM segments
 			WHERE camera_id = ?1 AND start_us > ?2 AND (end_us = 0 OR end_us > ?2) AND state <> 'empty' AND dated <> 'later' AND `+ours+`
 				AND rowid > (SELECT rowid FROM segments WHERE id = ?4)
-		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND start_us <= ?5 AND (end_us = 0 OR end_us > ?3))`,
-		seg.CameraID, micros(seg.Start), micros(seg.End), seg.ID, micros(s.opts.Now())).Scan(&us)
+		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND start_us <= ?5 AND (end_us = 0 OR end_us > ?3)
+				AND id > coalesce((SELECT max(id) FROM gaps WHERE camera_id = ?1 AND cause = ?6 AND segments_before < (SELECT rowid FROM segments WHERE id = ?4)), 0))`,
+		seg.CameraID, micros(seg.Start), micros(seg.End), seg.ID, micros(s.opts.Now()), ClockStep).Scan(&us)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
 	}

@@ -202,3 +202,40 @@ func TestTimesThatAreStillToCome(t *testing.T) {
 		t.Errorf("the gap lasts from %v to %v, it is %v", g.Start, g.End, now)
 	}
 }
+
+// What was recorded before the host's clock was set back does not hide what is missing
+// when its times come a second time, nor is it what follows.
+func TestTimesThatComeTwice(t *testing.T) {
+	ctx, dir := t.Context(), t.TempDir()
+	now := epoch.Add(time.Minute)
+	at := func() *Spool {
+		o := testOptions(t, dir)
+		o.Now = func() time.Time { return now }
+		s, err := Open(ctx, o)
+		must(t, err)
+		_, err = s.Recover(ctx)
+		must(t, err)
+		return s
+	}
+	s := at()
+	for i := range 6 { // a minute
+		finished(t, s, "gate", epoch.Add(time.Duration(i)*10*time.Second), 10)
+	}
+	must(t, s.GapBetween(ctx, "gate", epoch.Add(20*time.Second), epoch.Add(21*time.Second), BadFootage, ""))
+	now = epoch
+	must(t, s.GapBetween(ctx, "gate", now, now, ClockStep, "set by -1m0s"))
+	rec := begin(t, s, "gate", epoch)
+	rec.parts(t, 15)
+	must(t, s.Begun(ctx, rec.Segment))
+	must(t, rec.file.Close())
+	must(t, s.Close())
+	now = epoch.Add(40 * time.Second)
+	s = at()
+	defer s.Close()
+	if got := state(t, s, rec.ID); got.End.Sub(got.Start) != 15*time.Second {
+		t.Errorf("the segment lasts from %v to %v", got.Start, got.End)
+	}
+	if until, err := s.AccountedUntil(ctx, "gate"); err != nil || !until.Equal(epoch.Add(15*time.Second)) {
+		t.Errorf("known up to %v, %v", until, err)
+	}
+}

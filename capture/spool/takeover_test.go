@@ -345,6 +345,7 @@ func TestOriginalThatCannotBeRemoved(t *testing.T) {
 // of all when its clock is ahead.
 func TestGapsDoNotCountForeignFiles(t *testing.T) {
 	s := open(t, t.TempDir())
+	s.opts.Now = func() time.Time { return epoch.Add(3 * time.Hour) }
 	rec := finished(t, s, "gate", epoch, 2)
 	b := bring(t, s, "gate", epoch.Add(time.Hour), 1)
 	_, err := s.TakeOver(t.Context(), b.Segment, b.source, fine)
