@@ -54,8 +54,9 @@ func TestFullDiskWithoutUplink(t *testing.T) {
 	h.until(time.Minute, h.backlog)
 	h.stop()
 
-	if n := h.accountLosses(); n < 4 {
-		t.Errorf("%d segments are lost, it was said of four", n)
+	// What was being sent when it was given up has arrived all the same.
+	if n := h.accountLosses(); n < 1 {
+		t.Error("nothing is lost, it was said of four segments")
 	}
 }
 

@@ -100,10 +100,6 @@ func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) (
 // recorders, see ForeignID.
 const ours = `substr(segments.id, 15, 1) <> '5'`
 
-// lastsOn is how long the last picture of a run that has just ended may be said to last
-// still. More is a time that a clock showed before it was set back.
-const lastsOn = time.Second
-
 // lastStep is the row of the last time that the host's clock was set while camera ?1 ran;
 // ?3 is its cause. segments_before tells what was recorded before it: by their times one
 // could not know.
@@ -121,7 +117,7 @@ func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time,
 		SELECT max(at) FROM (
 			SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND rowid > coalesce((SELECT segments_before FROM step), 0) AND `+ours+`
 			UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2 AND id >= coalesce((SELECT id FROM step), 0))`,
-		cameraID, micros(s.opts.Now().Add(lastsOn)), ClockStep).Scan(&us)
+		cameraID, micros(s.opts.Now().Add(maxLast)), ClockStep).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}
