@@ -75,6 +75,9 @@ func TestSegmentsWhileTheAgentRunsAndAfterwards(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(h.data(), "ledger.db-wal")); err != nil {
 			return err.Error()
 		}
+		if len(h.shows()) == 0 { // before it answers it makes the ledger
+			return "an agent that answers"
+		}
 		if open := h.listed("--state", "recording"); len(open) == 0 || open[0].FileSize == nil || len(h.listed("--state", "failed")) == 0 {
 			return "a segment that is recorded, and one that has failed"
 		}

@@ -222,17 +222,21 @@ func (l *ledger) migrate(ctx context.Context) error {
 	if version > len(migrations) {
 		return fmt.Errorf("it has version %d and was written by a newer agent; this one knows up to %d", version, len(migrations))
 	}
-	for ; version < len(migrations); version++ {
-		err := l.tx(ctx, func(tx *sql.Tx) error {
-			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+	if version == len(migrations) {
+		return nil
+	}
+	// All at once: whoever looks meanwhile sees the ledger as it was, or as it is.
+	err = l.tx(ctx, func(tx *sql.Tx) error {
+		for _, m := range migrations[version:] {
+			if _, err := tx.ExecContext(ctx, m); err != nil {
 				return err
 			}
-			_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", version+1))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("bring it from version %d to %d: %w", version, version+1, err)
 		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("bring it from version %d to %d: %w", version, len(migrations), err)
 	}
 	return nil
 }
