@@ -481,7 +481,9 @@ func TestOtherSettingsBehindTheLedger(t *testing.T) {
 			time.Sleep(30 * time.Second)
 		})
 		gaps := y.gaps("a")
-		if !slices.ContainsFunc(gaps, func(g spool.Gap) bool { return g.Start.Sub(anew).Abs() < time.Second && g.End.Sub(anew) > 3*time.Second }) {
+		if !slices.ContainsFunc(gaps, func(g spool.Gap) bool {
+			return g.Start.Sub(anew).Abs() < time.Second && g.End.Sub(anew) > 3*time.Second
+		}) {
 			t.Errorf("gaps %+v", gaps)
 		}
 	})
