@@ -52,6 +52,7 @@ type Retention struct {
 	fill  fill
 	brink *outage.Outage
 	held  *outage.Outage
+	blind *outage.Outage
 	stuck map[string]waiting // files that could not be deleted
 	fails int                // of this look
 
@@ -93,6 +94,7 @@ func NewRetention(o RetentionOptions) *Retention {
 	return &Retention{
 		opts: o, stuck: map[string]waiting{},
 		brink: outage.New(o.Log, "the disk is nearly full", o.Now), held: outage.New(o.Log, "local files cannot be deleted", o.Now),
+		blind: outage.New(o.Log, "it cannot be known which local files may go", o.Now),
 	}
 }
 
@@ -123,8 +125,12 @@ func (r *Retention) Run(ctx context.Context) error {
 			err = errors.Join(err, r.reap(ctx))
 			reapAt = began.Add(reapShare * time.Since(began))
 		}
-		if err != nil && ctx.Err() == nil {
-			r.opts.Log.Error().Err(err).Msg("local files could not be deleted; trying again")
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			r.blind.Failed(err.Error(), "look at the disk that agent.data_dir is on; until then nothing makes room")
+		default:
+			r.blind.Recovered()
 		}
 	}
 }
