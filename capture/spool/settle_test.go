@@ -165,20 +165,24 @@ func TestSegmentEndsWithItsPictures(t *testing.T) {
 	}
 }
 
+// openBy opens and recovers a spool that lives by a clock.
+func openBy(t *testing.T, dir string, now *time.Time) *Spool {
+	t.Helper()
+	o := testOptions(t, dir)
+	o.Now = func() time.Time { return *now }
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	_, err = s.Recover(t.Context())
+	must(t, err)
+	return s
+}
+
 // After the host's clock was set back the ledger has times that are still to come: they
 // are neither what follows what is recorded now, nor known to be footage.
 func TestTimesThatAreStillToCome(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := epoch
-	at := func() *Spool {
-		o := testOptions(t, dir)
-		o.Now = func() time.Time { return now }
-		s, err := Open(ctx, o)
-		must(t, err)
-		_, err = s.Recover(ctx)
-		must(t, err)
-		return s
-	}
+	at := func() *Spool { return openBy(t, dir, &now) }
 	s := at()
 	finished(t, s, "gate", epoch, 10)
 	now = epoch.Add(-time.Hour)
@@ -208,15 +212,7 @@ func TestTimesThatAreStillToCome(t *testing.T) {
 func TestTimesThatComeTwice(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	now := epoch.Add(time.Minute)
-	at := func() *Spool {
-		o := testOptions(t, dir)
-		o.Now = func() time.Time { return now }
-		s, err := Open(ctx, o)
-		must(t, err)
-		_, err = s.Recover(ctx)
-		must(t, err)
-		return s
-	}
+	at := func() *Spool { return openBy(t, dir, &now) }
 	s := at()
 	for i := range 6 { // a minute
 		finished(t, s, "gate", epoch.Add(time.Duration(i)*10*time.Second), 10)
