@@ -211,7 +211,7 @@ func TestGapsOfSessions(t *testing.T) {
 	known := map[spool.Cause]bool{spool.Unreachable: true, spool.Refused: true, spool.Stalled: true, spool.BadFootage: true}
 	for _, cause := range []rtsp.Cause{
 		rtsp.HostNotFound, rtsp.Unreachable, rtsp.Refused, rtsp.TimedOut, rtsp.LoginRefused, rtsp.PathNotFound, rtsp.NotRTSP, rtsp.Untrusted,
-		rtsp.NoVideo, rtsp.Stalled, rtsp.Closed, rtsp.BadStream, rtsp.RejectedRequest, rtsp.NothingUDP, rtsp.ReceiverRejected,
+		rtsp.NoVideo, rtsp.Stalled, rtsp.Closed, rtsp.BadStream, rtsp.RejectedRequest, rtsp.OtherTransport, rtsp.NothingUDP, rtsp.ReceiverRejected,
 	} {
 		if kind, detail := gapOf(&rtsp.Failure{Cause: cause}); !known[kind] || detail == "" {
 			t.Errorf("%s leaves a gap %q, %q", cause, kind, detail)

@@ -100,8 +100,8 @@ func (o *fleetOptions) run(ctx context.Context, binary, clip string) error {
 }
 
 const (
-	arrival = 2 * time.Second // the last pictures are on their way; no camera is taken for stalled yet
-	endless = time.Minute     // the agent has to end by then
+	arrival = 500 * time.Millisecond // the last pictures are on their way; what takes longer than a pause may (capture.maxPause) is a gap
+	endless = time.Minute            // the agent has to end by then
 )
 
 // warm is until the cameras are all connected.

@@ -178,7 +178,7 @@ func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *
 // not be set up.
 func concernsTrackAlone(err error) bool {
 	switch classify(err) {
-	case RejectedRequest, LoginRefused, PathNotFound, BadStream:
+	case RejectedRequest, OtherTransport, LoginRefused, PathNotFound, BadStream:
 		return true
 	}
 	return false

@@ -42,6 +42,7 @@ const (
 	Closed           Cause = "the camera closed the connection"
 	BadStream        Cause = "the stream cannot be read"
 	RejectedRequest  Cause = "the camera rejects the request"
+	OtherTransport   Cause = "the camera does not send over this transport"
 	NothingUDP       Cause = "nothing arrives over UDP"
 	ReceiverRejected Cause = "the footage could not be taken"
 )
@@ -65,6 +66,7 @@ var remedies = map[Cause]string{
 	SoundStalled:    "if it goes on, look at the camera's microphone settings, or write audio = false",
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
 	RejectedRequest: "check the camera's limit of simultaneous streams",
+	OtherTransport:  `set transport = "auto", or the other of "tcp" and "udp"`,
 	NothingUDP:      `set transport = "tcp", or open the firewall for UDP`,
 }
 
@@ -96,7 +98,7 @@ func (f *Failure) Explain() (cause, remedy string) {
 // ledger (spool.Cause).
 func (f *Failure) Gap() string {
 	switch f.Cause {
-	case Refused, LoginRefused, PathNotFound, NotRTSP, Untrusted, NoVideo, RejectedRequest:
+	case Refused, LoginRefused, PathNotFound, NotRTSP, Untrusted, NoVideo, RejectedRequest, OtherTransport:
 		return "camera refused"
 	case Stalled, NothingUDP:
 		return "camera stalled"
@@ -185,6 +187,8 @@ func classifyStatus(code base.StatusCode) Cause {
 		return LoginRefused
 	case base.StatusNotFound:
 		return PathNotFound
+	case base.StatusUnsupportedTransport:
+		return OtherTransport
 	}
 	return RejectedRequest
 }
