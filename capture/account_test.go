@@ -50,6 +50,7 @@ type life struct {
 	random dice // of the agent and its host
 	camera dice // of the camera: it has a goroutine of its own
 	dir    string
+	booted time.Time
 	plan   *schedule.Set // nil: always
 	off    atomic.Int64  // by how much the host's clock was set so far
 
@@ -97,7 +98,8 @@ func TestGivenBackWithinTheLastPicture(t *testing.T) {
 }
 
 func newLife(t *testing.T, seed uint64) *life {
-	l := &life{t: t, random: dice{rand.New(rand.NewPCG(seed, 1))}, camera: dice{rand.New(rand.NewPCG(seed, 2))}, dir: t.TempDir()}
+	l := &life{t: t, random: dice{rand.New(rand.NewPCG(seed, 1))}, camera: dice{rand.New(rand.NewPCG(seed, 2))}, dir: t.TempDir(), booted: time.Now()}
+	l.off.Store(int64(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))) // that of a bubble begins before the agent's time
 	if l.random.IntN(3) > 0 {
 		var windows []schedule.Schedule
 		for at := l.random.upTo(30 * time.Second); at < 20*time.Minute; {
@@ -141,7 +143,9 @@ func (l *life) live() {
 }
 
 func (l *life) open() *spool.Spool {
-	s, err := spool.Open(context.Background(), spool.Options{Dir: l.dir, ClientName: "host", Log: zerolog.Nop(), Now: l.now})
+	s, err := spool.Open(context.Background(), spool.Options{Dir: l.dir, ClientName: "host", Log: zerolog.Nop(), Now: l.now, Clock: &spool.HostClock{
+		Now: l.now, Uptime: func() time.Duration { return time.Since(l.booted) }, Boot: "the only one", Synced: func() (yes, known bool) { return true, true },
+	}})
 	if err == nil {
 		_, err = s.Recover(context.Background())
 	}
@@ -168,6 +172,7 @@ func (l *life) run() {
 	ctx, stop := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() { c.Run(ctx) })
+	done.Go(func() { m.followClock(ctx) })
 	for range 1 + l.random.IntN(4) {
 		time.Sleep(l.random.upTo(40 * time.Second))
 		switch l.random.IntN(8) {
@@ -396,6 +401,19 @@ func (m *mortal) die(when string) {
 	}
 }
 
+// followClock is what an agent does each second.
+func (m *mortal) followClock(ctx context.Context) {
+	for sleep(ctx, time.Second) {
+		m.mu.Lock()
+		if m.copied == "" {
+			if _, err := m.FollowClock(ctx); err != nil && ctx.Err() == nil {
+				m.life.t.Error(err)
+			}
+		}
+		m.mu.Unlock()
+	}
+}
+
 var errKilled = errors.New("killed")
 
 // verb says whether a verb is carried out.
@@ -518,6 +536,14 @@ func (l *life) check(s *spool.Spool, pictures bool) {
 			l.t.Errorf("the gap from %v, %s, is open", g.Start, g.Cause)
 		}
 		all = append(all, stretch{span{g.Start, g.End}, false, "gap: " + string(g.Cause)})
+		var by string
+		if _, err := fmt.Sscanf(g.Detail, "set by %s while the agent did not run", &by); err == nil { // as if it had been when that ended
+			back, err := time.ParseDuration(by)
+			if err != nil || back >= 0 || !l.wasSet(back) {
+				l.t.Errorf("the gap from %v says %q", g.Start, g.Detail)
+			}
+			l.steps = append(l.steps, span{g.Start.Add(-back), g.Start})
+		}
 	}
 	for _, s := range segs {
 		all = append(all, stretch{span{s.Start, s.End}, true, "segment"})
@@ -552,6 +578,19 @@ func (l *life) checkOnce(all []stretch) {
 			}
 		}
 	}
+}
+
+// wasSet says whether the clock was set by so much, at once or over some time.
+func (l *life) wasSet(by time.Duration) bool {
+	for i := range l.steps {
+		var sum time.Duration
+		for _, step := range l.steps[i:] {
+			if sum += step.to.Sub(step.from); (sum - by).Abs() <= time.Millisecond {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (l *life) repeated(s span) bool {

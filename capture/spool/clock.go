@@ -64,6 +64,7 @@ type clock struct {
 type clockMemory struct {
 	trusted time.Time     // the last time that was believed; zero: none was yet
 	boot    string        // of the host, at that time
+	uptime  time.Duration // the same; zero: not known
 	waited  time.Duration // since then
 }
 
@@ -123,7 +124,7 @@ func (c *clock) look() {
 	c.now, c.uptime = now, uptime
 	last.booted, last.state = booted, c.state
 	if c.state == ClockSet {
-		c.last = clockMemory{trusted: now, boot: c.host.Boot}
+		c.last = clockMemory{trusted: now, boot: c.host.Boot, uptime: uptime}
 	}
 }
 
@@ -212,4 +213,9 @@ type ClockReport struct {
 
 	uptime time.Duration
 	memory clockMemory
+}
+
+// sameSetting says whether a clock was not set between two times that were believed.
+func (m clockMemory) sameSetting(later clockMemory) bool {
+	return m.boot != later.boot || (later.trusted.Sub(m.trusted)-(later.uptime-m.uptime)).Abs() < minStep
 }

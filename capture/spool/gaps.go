@@ -63,13 +63,17 @@ func (s *Spool) GapBetween(ctx context.Context, cameraID string, start, end time
 	if cause == ClockStep && (by.boot != "" || s.firstSetting(end)) {
 		return nil // what lies between a clock that was not set and its first setting is not missing
 	}
-	_, err := s.ledger.db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us, segments_before)
-		VALUES (?1,?2,?3,?4,?5,?6,?7, iif(?4 = ?8, (SELECT coalesce(max(rowid), 0) FROM segments), 0))`,
-		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted, ClockStep)
-	if err != nil {
+	if err := gapBetween(ctx, s.ledger.db, cameraID, start, end, cause, detail, by); err != nil {
 		return fmt.Errorf("ledger: gap of camera %s: %w", cameraID, err)
 	}
 	return nil
+}
+
+func gapBetween(ctx context.Context, db execer, cameraID string, start, end time.Time, cause Cause, detail string, by stamp) error {
+	_, err := db.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us, segments_before)
+		VALUES (?1,?2,?3,?4,?5,?6,?7, iif(?4 = ?8, (SELECT coalesce(max(rowid), 0) FROM segments), 0))`,
+		cameraID, micros(start), micros(end), cause, detail, by.boot, by.booted, ClockStep)
+	return err
 }
 
 // Gaps lists the gaps of a camera, oldest first.
@@ -112,12 +116,16 @@ const lastStep = `SELECT id, segments_before FROM gaps WHERE camera_id = ?1 AND 
 // clock was set, nor what lies in the future: a clock that was set back shows these
 // times a second time.
 func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
+	return s.accountedUntil(ctx, cameraID, s.opts.Now())
+}
+
+func (s *Spool) accountedUntil(ctx context.Context, cameraID string, now time.Time) (time.Time, error) {
 	var us sql.NullInt64
 	err := s.ledger.db.QueryRowContext(ctx, `WITH step AS (`+lastStep+`)
 		SELECT max(at) FROM (
 			SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND rowid > coalesce((SELECT segments_before FROM step), 0) AND `+ours+`
 			UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2 AND id >= coalesce((SELECT id FROM step), 0))`,
-		cameraID, micros(s.opts.Now().Add(maxLast)), ClockStep).Scan(&us)
+		cameraID, micros(now.Add(maxLast)), ClockStep).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}

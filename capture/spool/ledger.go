@@ -125,6 +125,9 @@ ALTER TABLE gaps ADD COLUMN boot TEXT NOT NULL DEFAULT '';
 ALTER TABLE gaps ADD COLUMN booted_us INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX gaps_undated ON gaps (boot) WHERE boot <> '';
 ALTER TABLE gaps ADD COLUMN segments_before INTEGER NOT NULL DEFAULT 0;
+`, `
+ALTER TABLE clock ADD COLUMN uptime_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE clock ADD COLUMN gaps_before INTEGER NOT NULL DEFAULT 0;
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

@@ -45,6 +45,9 @@ func (s *Spool) Recover(ctx context.Context) (Recovery, error) {
 	if err := s.settleGaps(ctx); err != nil {
 		return r, err
 	}
+	if err := s.noteSetBack(ctx); err != nil {
+		return r, err
+	}
 	if err := s.planPresent(ctx); err != nil {
 		return r, err
 	}

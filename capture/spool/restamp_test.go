@@ -59,14 +59,14 @@ func (b *unsetBench) restart() {
 
 func (b *unsetBench) crash() {
 	b.t.Helper()
-	must(b.t, errors.Join(b.ledger.db.Close(), b.lock.Unlock()))
+	b.kill()
 	b.open()
 }
 
 // boot is a power cut, and the next start in 1970.
 func (b *unsetBench) boot(name string) {
 	b.t.Helper()
-	must(b.t, errors.Join(b.ledger.db.Close(), b.lock.Unlock()))
+	b.kill()
 	b.host.reboot(unix0.Add(20*time.Second), name)
 	b.open()
 }

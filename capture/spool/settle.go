@@ -47,7 +47,7 @@ func lastAlive(dir string) time.Time {
 // those of the same boot only.
 func (s *Spool) settleGaps(ctx context.Context) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
-		now := micros(s.opts.Now())
+		now := micros(s.thenNow())
 		known := int64(0)
 		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM (
 			SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND dated <> 'later' AND `+ours+`
@@ -111,7 +111,7 @@ func (s *Spool) follows(ctx context.Context, seg Segment) (time.Time, error) {
 				AND rowid > (SELECT rowid FROM segments WHERE id = ?4)
 		UNION ALL SELECT start_us FROM gaps WHERE camera_id = ?1 AND boot = '' AND start_us > ?2 AND start_us <= ?5 AND (end_us = 0 OR end_us > ?3)
 				AND id > coalesce((SELECT max(id) FROM gaps WHERE camera_id = ?1 AND cause = ?6 AND segments_before < (SELECT rowid FROM segments WHERE id = ?4)), 0))`,
-		seg.CameraID, micros(seg.Start), micros(seg.End), seg.ID, micros(s.opts.Now()), ClockStep).Scan(&us)
+		seg.CameraID, micros(seg.Start), micros(seg.End), seg.ID, micros(s.thenNow()), ClockStep).Scan(&us)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("ledger: look what follows segment %s: %w", seg.ID, err)
 	}
@@ -134,7 +134,7 @@ func (s *Spool) unplayed(ctx context.Context, id string, cause Cause, detail str
 	}
 	seg.End = seg.Start
 	next, err := s.follows(ctx, seg)
-	if next.IsZero() && !s.before.After(s.opts.Now()) {
+	if next.IsZero() && !s.before.After(s.thenNow()) {
 		next = s.before
 	}
 	if err != nil || open || !next.After(seg.Start) {

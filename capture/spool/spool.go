@@ -59,6 +59,9 @@ type Spool struct {
 	clock  *clock                      // nil: it is believed
 	kept   ClockReport                 // as the ledger knows it; FollowClock's
 
+	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
+	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
+
 	mu         sync.Mutex
 	alive      time.Time
 	subs       []chan struct{}

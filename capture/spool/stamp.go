@@ -2,6 +2,7 @@ package spool
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -59,27 +60,40 @@ func (s *Spool) firstSetting(at time.Time) bool {
 func (s *Spool) startClock(ctx context.Context) error {
 	if s.opts.Clock != nil {
 		var last clockMemory
-		var trusted, waited int64
-		if err := s.ledger.db.QueryRowContext(ctx, `SELECT trusted_us, boot, waited_us FROM clock`).Scan(&trusted, &last.boot, &waited); err != nil {
+		var trusted, waited, uptime int64
+		if err := s.ledger.db.QueryRowContext(ctx, `SELECT trusted_us, boot, waited_us, uptime_us FROM clock`).Scan(&trusted, &last.boot, &waited, &uptime); err != nil {
 			return fmt.Errorf("ledger: read the time of the last run: %w", err)
 		}
-		last.trusted, last.waited = fromMicros(trusted), time.Duration(waited)*time.Microsecond
+		last.trusted, last.waited, last.uptime = fromMicros(trusted), time.Duration(waited)*time.Microsecond, time.Duration(uptime)*time.Microsecond
 		s.clock = newClock(*s.opts.Clock, last)
+		s.setBack = s.clock.setBack(last)
 		return s.keepClock(ctx, s.clock.report())
 	}
 	_, err := s.ledger.db.ExecContext(ctx, `UPDATE clock SET open = 1`)
 	return err
 }
 
-// keepClock remembers the clock's condition.
+// keepClock remembers the clock's condition: not before it is noted that it was set.
 func (s *Spool) keepClock(ctx context.Context, r ClockReport) error {
-	_, err := s.ledger.db.ExecContext(ctx, `UPDATE clock SET open = ?, trusted_us = ?, boot = ?, waited_us = ?`,
-		r.State != ClockUnset, micros(r.memory.trusted), r.memory.boot, r.memory.waited.Microseconds())
-	if err != nil {
+	if s.setBack != 0 {
+		return nil
+	}
+	if err := rememberClock(ctx, s.ledger.db, r); err != nil {
 		return fmt.Errorf("ledger: remember the time: %w", err)
 	}
 	s.kept = r
 	return nil
+}
+
+func rememberClock(ctx context.Context, db execer, r ClockReport) error {
+	_, err := db.ExecContext(ctx, `UPDATE clock SET open = ?, trusted_us = ?, boot = ?, waited_us = ?, uptime_us = ?, gaps_before = (SELECT coalesce(max(id), 0) FROM gaps)`,
+		r.State != ClockUnset, micros(r.memory.trusted), r.memory.boot, r.memory.waited.Microseconds(), r.memory.uptime.Microseconds())
+	return err
+}
+
+// execer is the ledger, or a transaction of it.
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
 // keepEvery is how often the time is remembered.
@@ -89,7 +103,7 @@ const keepEvery = time.Minute
 // one goroutine. Once the clock is set, what was recorded before gets its times.
 func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	r, before := s.clock.report(), s.kept.State
-	if opened := r.State != before; opened || (r.uptime-s.kept.uptime).Abs() >= keepEvery {
+	if opened := r.State != before; opened || s.dueToKeep(r) {
 		if err := s.keepClock(ctx, r); err != nil {
 			return r, err
 		}
@@ -108,6 +122,19 @@ func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 		return r, s.giveUpDating(ctx)
 	}
 	return r, nil
+}
+
+// dueToKeep says whether the time is to be remembered: now and then, and soon after the
+// clock was set.
+func (s *Spool) dueToKeep(r ClockReport) bool {
+	if s.kept.memory.sameSetting(r.memory) {
+		s.setSeen = 0
+		return (r.uptime - s.kept.uptime).Abs() >= keepEvery
+	}
+	if s.setSeen == 0 {
+		s.setSeen = r.uptime
+	}
+	return r.uptime-s.setSeen >= tellSteps
 }
 
 // HostClock is the condition of the host's clock.

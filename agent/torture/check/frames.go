@@ -137,7 +137,13 @@ func (e Evidence) explain(camera string, at time.Time) (during Kind, why string)
 
 // admitted is the causes of the gaps in which a moment lies, or nearly so.
 func (e Evidence) admitted(camera string, at time.Time, nearly time.Duration) (causes []string) {
-	for _, offset := range e.offsets(at) {
+	offsets := e.offsets(at)
+	for _, o := range e.Outages { // an agent that is down cannot know when within that time its clock was set
+		if before, after := o.Kind.reach(); o.Kind == AgentDown && !at.Before(o.From.Add(-before)) && !at.After(o.To.Add(after)) {
+			offsets = append(offsets, e.during(o.From, o.To)...)
+		}
+	}
+	for _, offset := range offsets {
 		t := at.Add(offset)
 		for _, g := range e.Gaps {
 			if g.Camera == camera && g.Cause != clockSet && !t.Before(g.From.Add(-nearly)) && (g.To.IsZero() || !t.After(g.To.Add(nearly))) {
@@ -157,6 +163,16 @@ func (e Evidence) offsets(at time.Time) []time.Duration {
 		case s.At.Before(at.Add(-around)):
 			out = []time.Duration{s.Offset}
 		case s.At.Before(at.Add(around)):
+			out = append(out, s.Offset)
+		}
+	}
+	return out
+}
+
+// during is what the agent's clock was set to be ahead by within some time.
+func (e Evidence) during(from, to time.Time) (out []time.Duration) {
+	for _, s := range e.Clock {
+		if !s.At.Before(from) && !s.At.After(to) {
 			out = append(out, s.Offset)
 		}
 	}

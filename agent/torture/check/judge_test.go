@@ -135,6 +135,14 @@ func TestForgiven(t *testing.T) {
 				e.Objects[i+1].Key, e.Rows[i+1].Key = name, name
 			}
 		}},
+		{"the clock was set late in a long outage, and the gap is all after it", func(e *Evidence) {
+			e.Outages[0].To = at(80)
+			e.Clock = []Step{{At: at(75), Offset: -time.Hour}}
+			e.Gaps[0].From, e.Gaps[0].To = at(39-3600), at(80-3600)
+			e.Objects[2].Key = "recordings/a/20260301T110120.000Z_"
+			e.Rows[2].Key = e.Objects[2].Key
+			e.Objects, e.Rows = append(e.Objects[:1], e.Objects[2]), append(e.Rows[:1], e.Rows[2])
+		}},
 		{"a gap that is open", func(e *Evidence) { e.Gaps[0].To = time.Time{} }},
 		{"footage that was deleted on a full disk", func(e *Evidence) {
 			e.Outages = append(e.Outages, Outage{Kind: DiskFull, From: at(100), To: at(110)})
