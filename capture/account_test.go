@@ -99,7 +99,7 @@ func TestGivenBackWithinTheLastPicture(t *testing.T) {
 
 func newLife(t *testing.T, seed uint64) *life {
 	l := &life{t: t, random: dice{rand.New(rand.NewPCG(seed, 1))}, camera: dice{rand.New(rand.NewPCG(seed, 2))}, dir: t.TempDir(), booted: time.Now()}
-	l.off.Store(int64(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC).Sub(time.Now()))) // that of a bubble begins before the agent's time
+	l.off.Store(int64(time.Until(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)))) // that of a bubble begins before the agent's time
 	if l.random.IntN(3) > 0 {
 		var windows []schedule.Schedule
 		for at := l.random.upTo(30 * time.Second); at < 20*time.Minute; {

@@ -38,6 +38,10 @@ func (c *clock) setBack(last clockMemory) time.Duration {
 // is judged by it.
 func (s *Spool) thenNow() time.Time { return s.opts.Now().Add(-s.setBack) }
 
+// toldOfStep are the cameras that have noted that the clock was set, and were killed
+// before that was remembered.
+const toldOfStep = `SELECT camera_id FROM gaps WHERE cause = '` + string(ClockStep) + `' AND id > (SELECT gaps_before FROM clock)`
+
 // noteSetBack ends the time before the clock was set back, for each camera: where it is
 // known up to, by the clock as it is. It follows all that is judged by the old time.
 func (s *Spool) noteSetBack(ctx context.Context) error {
@@ -45,7 +49,7 @@ func (s *Spool) noteSetBack(ctx context.Context) error {
 		return nil
 	}
 	cameras, err := idsOf(s.ledger.db.QueryContext(ctx, `SELECT camera_id FROM segments UNION SELECT camera_id FROM gaps
-		EXCEPT SELECT camera_id FROM gaps WHERE cause = ? AND id > (SELECT gaps_before FROM clock)`, ClockStep)) // it has told of it, and was killed
+		EXCEPT `+toldOfStep))
 	if err != nil {
 		return fmt.Errorf("ledger: list cameras: %w", err)
 	}

@@ -131,6 +131,27 @@ func (b *unsetBench) toldBy(d time.Duration) {
 	b.follow()
 }
 
+// A gap that began after the clock was set back ends by the new time, though nobody has
+// remembered yet that it was set.
+func TestGapAfterItWasSetBack(t *testing.T) {
+	b := newSetBack(t)
+	finished(t, b.Spool, "gate", epoch.Add(-time.Second), 1)
+	b.toldBy(20 * time.Minute)
+	began := b.host.now()
+	must(t, b.GapOpened(t.Context(), "gate", began, Stalled, ""))
+	b.crash()
+	gaps, err := b.Gaps(t.Context(), "gate")
+	must(t, err)
+	for _, g := range gaps {
+		if g.Cause == Stalled && g.End.After(b.host.now()) {
+			t.Errorf("the gap ends at %v, it is %v", g.End, b.host.now())
+		}
+	}
+	if until, err := b.AccountedUntil(t.Context(), "gate"); err != nil || until.Before(began) || until.After(b.host.now()) {
+		t.Errorf("it is known up to %v, %v", until, err)
+	}
+}
+
 // That the clock was set is remembered once the cameras had time to note it.
 func TestSettingOfTheClockIsRemembered(t *testing.T) {
 	b := newSetBack(t)

@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,34 +48,44 @@ func lastAlive(dir string) time.Time {
 // those of the same boot only.
 func (s *Spool) settleGaps(ctx context.Context) error {
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
-		now := micros(s.thenNow())
-		known := int64(0)
-		err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM (
-			SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND dated <> 'later' AND `+ours+`
-			UNION ALL SELECT max(start_us, end_us) FROM gaps WHERE max(start_us, end_us) <= ?1 AND boot = '')`, now).Scan(&known)
-		if err != nil {
-			return err
+		if s.setBack == 0 {
+			return s.settleGapsBy(ctx, tx, s.opts.Now(), `TRUE`)
 		}
-		if alive := micros(s.before); alive <= now { // else it is no time of ours
-			known = max(known, alive)
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
-			(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
-				AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2
-				AND segments.rowid > coalesce((SELECT segments_before FROM gaps step WHERE step.camera_id = gaps.camera_id AND step.cause = ?3 AND step.id <= gaps.id
-					ORDER BY step.id DESC LIMIT 1), 0)
-				AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
-			max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot)))) WHERE end_us = 0`, known, now, ClockStep)
-		if err != nil {
-			return err
-		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM gaps WHERE end_us = start_us AND cause = ?`, Connecting)
-		return err
+		err := s.settleGapsBy(ctx, tx, s.thenNow(), `gaps.camera_id NOT IN (`+toldOfStep+`)`)
+		return errors.Join(err, s.settleGapsBy(ctx, tx, s.opts.Now(), `gaps.camera_id IN (`+toldOfStep+`)`))
 	})
 	if err != nil {
 		return fmt.Errorf("ledger: settle the gaps of the last run: %w", err)
 	}
 	return nil
+}
+
+// settleGapsBy ends the gaps of some cameras. at is the present, by the clock that their
+// rows are of.
+func (s *Spool) settleGapsBy(ctx context.Context, tx *sql.Tx, at time.Time, cameras string) error {
+	now, known := micros(at), int64(0)
+	err := tx.QueryRowContext(ctx, `SELECT coalesce(max(at), 0) FROM (
+		SELECT max(start_us, end_us) AS at FROM segments WHERE max(start_us, end_us) <= ?1 AND dated <> 'later' AND `+ours+`
+		UNION ALL SELECT max(start_us, end_us) FROM gaps WHERE max(start_us, end_us) <= ?1 AND boot = '')`, now).Scan(&known)
+	if err != nil {
+		return err
+	}
+	if alive := micros(s.before); alive <= now { // else it is no time of ours
+		known = max(known, alive)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE gaps SET end_us = coalesce(
+		(SELECT min(start_us) FROM segments WHERE segments.camera_id = gaps.camera_id AND segments.start_us >= gaps.start_us
+			AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2
+			AND segments.rowid > coalesce((SELECT segments_before FROM gaps step WHERE step.camera_id = gaps.camera_id AND step.cause = ?3 AND step.id <= gaps.id
+				ORDER BY step.id DESC LIMIT 1), 0)
+			AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
+		max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot))))
+		WHERE end_us = 0 AND `+cameras, known, now, ClockStep)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `DELETE FROM gaps WHERE end_us = start_us AND cause = ?`, Connecting)
+	return err
 }
 
 // maxLast is how long a segment's last picture may have lasted.
