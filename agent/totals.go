@@ -27,7 +27,7 @@ type counts struct {
 }
 
 const (
-	countEvery = time.Minute
+	countEvery = 5 * time.Second
 	// countShare bounds what counting costs where there are very many segments: a
 	// hundredth of the time.
 	countShare = 100
