@@ -144,6 +144,7 @@ var ofAgent = []metric[Snapshot]{
 
 var ofCamera = []metric[Camera]{
 	gauge("camera_recording", "1 while footage is being recorded.", byCamera, func(c Camera) float64 { return yes(c.State == "recording") }),
+	gauge("camera_scheduled", "1 while footage is to be recorded.", byCamera, func(c Camera) float64 { return yes(c.State != "off schedule") }),
 	gauge("camera_last_frame_timestamp_seconds", "When the last picture was taken; 0 when none was.", byCamera, func(c Camera) float64 { return unix(c.LastFrame) }),
 	gauge("camera_bytes_per_second", "Bytes that come per second.", byCamera, func(c Camera) float64 { return c.Bitrate / 8 }),
 	gauge("camera_frames_per_second", "Pictures that come per second.", byCamera, func(c Camera) float64 { return c.FrameRate }),
