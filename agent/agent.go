@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -47,6 +48,9 @@ type agent struct {
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
 	status     *status.Server
+	latencies  *status.Latencies
+	counts     *counts
+	stage      atomic.Pointer[string] // of start and stop; nil: it runs
 }
 
 // runAgent runs the agent from start to drain.
@@ -104,7 +108,10 @@ func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
 // then cameras and uploads.
 func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel) (err error) {
-	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now()}
+	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies()}
+	a.at("the ledger is opened")
+	stopStatus := a.serveStatus(ctx)
+	defer stopStatus()
 	options := a.spoolOptions()
 	options.Clock, options.Wanted = &clock, a.wanted
 	if a.spool, err = spool.Open(ctx, options); err != nil {
@@ -113,7 +120,11 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 		}
 		return err
 	}
-	defer func() { err = errors.Join(err, a.spool.Close()) }()
+	defer func() {
+		stopStatus() // its answers need the ledger
+		err = errors.Join(err, a.spool.Close())
+	}()
+	a.at("what the last run left is settled")
 	found, err := a.spool.Recover(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -161,10 +172,6 @@ func (a *agent) build() {
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
-	a.status = status.New(status.Options{
-		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
-		Snapshot: a.snapshot, Problems: a.problems, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
-	})
 }
 
 func (a *agent) buildUploaders() {
@@ -194,6 +201,7 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 	o := uploader.Options{
 		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: d.Name, Section: d.Section, Grace: uploadGrace, Log: a.log, Now: a.now,
 		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
+		Latency: a.latencies.Verified(d.Name),
 	}
 	if d.Live {
 		o.Grown = a.spool.SubscribeGrowth()
@@ -245,6 +253,7 @@ func uploadLimits(c config.Upload) uploader.Limits {
 func (a *agent) buildCentral() {
 	client := central.NewClient(central.Options{URL: a.cfg.Central.URL, Token: a.cfg.Central.Token.Reveal()})
 	a.reconciler = central.NewReconciler(a.spool, a.spool.Subscribe(), client, a.log, a.now)
+	a.reconciler.Latency = a.latencies.Completed()
 	a.heartbeat = &central.Heartbeat{
 		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
 	}
@@ -266,7 +275,6 @@ func (a *agent) run(stop context.Context) error {
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	var rest errgroup.Group
-	rest.Go(func() error { return a.status.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
@@ -288,8 +296,11 @@ func (a *agent) run(stop context.Context) error {
 	}
 	var cameras sync.WaitGroup
 	cameras.Go(func() { a.fleet.run(ctx) })
+	a.status.Started()
+	a.at("")
 	a.ready()
 	<-ctx.Done()
+	a.at("the agent stops")
 	if stop.Err() != nil {
 		a.stopping()
 	}

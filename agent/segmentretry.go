@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -87,15 +92,22 @@ func askToRetry(ctx context.Context, s config.Status, path string) (status.Retri
 	if err != nil {
 		return said, err
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+address+path, nil)
+	scheme, transport := "http://", &http.Transport{DisableKeepAlives: true} // and no proxy
+	if s.CertFile != "" {
+		scheme = "https://"
+		if transport.TLSClientConfig, err = trustFile(s.CertFile); err != nil {
+			return said, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, scheme+address+path, nil)
 	if err != nil {
 		return said, fmt.Errorf("ask the agent at %s: %w", address, err)
 	}
 	if s.Token.IsSet() {
 		request.Header.Set("Authorization", "Bearer "+s.Token.Reveal())
 	}
-	request.Host = "localhost"                                                                      // served whatever the port is bound to
-	client := http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}} // and no proxy
+	request.Host = "localhost" // served whatever the port is bound to
+	client := http.Client{Timeout: askTimeout, Transport: transport}
 	answer, err := client.Do(request)
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
@@ -106,6 +118,32 @@ func askToRetry(ctx context.Context, s config.Status, path string) (status.Retri
 	}
 	defer answer.Body.Close()
 	return readAnswer(address, answer)
+}
+
+// trustFile trusts the one certificate that the agent was given, whatever name it
+// has: it is for those who come over the network.
+func trustFile(certFile string) (*tls.Config, error) {
+	data, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, fmt.Errorf("read status.cert_file to know the agent by it: %w", err)
+	}
+	block, rest := pem.Decode(data)
+	for block != nil && block.Type != "CERTIFICATE" {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return nil, fmt.Errorf("status.cert_file %s holds no certificate", certFile)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, // it is compared instead
+		VerifyPeerCertificate: func(shown [][]byte, _ [][]*x509.Certificate) error {
+			if len(shown) == 0 || !bytes.Equal(shown[0], block.Bytes) {
+				return errors.New("what answers does not show the certificate in status.cert_file: it is not the agent, or could not read a renewed one")
+			}
+			return nil
+		},
+	}, nil
 }
 
 func readAnswer(address string, answer *http.Response) (said status.Retried, err error) {

@@ -18,8 +18,13 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
 		return s, err
 	}
+	unsafe, err := a.unsafe(ctx)
+	if err != nil {
+		return s, err
+	}
 	for _, c := range a.fleet.statuses() {
 		shown := a.cameraSnapshot(ctx, c)
+		shown.Unsafe = unsafe(c)
 		if err := a.account(ctx, c.ID, &shown); err != nil {
 			return s, err
 		}
@@ -37,6 +42,7 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 		s.Destinations = append(s.Destinations, status.Destination{
 			Name: d.Name, Required: d.Required, Bucket: d.Bucket, Location: u.Location, Connected: u.Connected, BacklogSegs: backlog.Segments, BacklogBytes: backlog.Bytes,
 			BacklogSeconds: backlog.Duration.Seconds(), InFlight: u.InFlight, LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
+			Totals: status.DestinationTotals(u.Totals),
 		})
 	}
 	if a.reconciler != nil {
@@ -59,7 +65,7 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
 	out := status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
-		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames,
+		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames, Bytes: c.Bytes,
 		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 	if a.reconciler != nil && c.Segment != "" {

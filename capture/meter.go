@@ -35,6 +35,7 @@ type Status struct {
 	SegmentStart  time.Time
 	SegmentFrames int64 // pictures of that segment so far
 	Frames        int64 // pictures since the agent started
+	Bytes         int64 // of these and of sound
 	Reconnects    int64
 	Damages       int64          // stretches that were lost to missing or broken packets
 	Dropped       int64          // pictures that the disk was too slow for
@@ -144,6 +145,7 @@ func (m *meter) sample(sample *media.Sample, size int) {
 		m.status.LastFrame = now
 	}
 	m.bytes += int64(size)
+	m.status.Bytes += int64(size)
 	window := now.Sub(m.since)
 	if window >= meterWindow {
 		if window < 2*meterWindow {

@@ -81,6 +81,7 @@ func (u *Uploader) fault(err error, attempts int) (s3.Fault, time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.status.LastError, u.status.Remedy = fault.Cause, fault.Remedy
+	u.status.Totals.Failures++
 	if u.status.Since.IsZero() {
 		u.status.Since = now
 	}

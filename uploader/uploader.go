@@ -52,6 +52,9 @@ type Store interface {
 	String() string
 }
 
+// Observer takes one number of a statistic.
+type Observer interface{ Observe(v float64) }
+
 // Options configure an Uploader.
 type Options struct {
 	Ledger      Ledger
@@ -64,6 +67,7 @@ type Options struct {
 	Backlog     float64       // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
 	Bandwidth   *Bandwidth    // that the store keeps to
 	Grace       time.Duration // what uploads in flight get when the agent stops
+	Latency     Observer      // told how long after its last picture a segment was verified, in seconds; nil: nobody is
 	Log         zerolog.Logger
 	Now         func() time.Time
 }
@@ -110,6 +114,7 @@ type Status struct {
 	LastError   string
 	Remedy      string
 	Since       time.Time // of the trouble; zero when there is none
+	Totals      Totals
 }
 
 const (
@@ -333,6 +338,7 @@ func (u *Uploader) step(ctx context.Context, job spool.Job, l lane) error {
 		return &ledgerError{err}
 	}
 	crashpoint.Here("delivery verified")
+	u.verified(seg)
 	u.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("key", job.Delivery.Key).Int64("bytes", seg.Size).
 		Dur("took", u.opts.Now().Sub(began)).Str("verified_by", by).Msg("segment uploaded and verified")
 	return nil

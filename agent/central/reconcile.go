@@ -56,6 +56,8 @@ const (
 // Reconciler makes the state that central has acknowledged follow the ledger's,
 // for as long as it takes. There is no queue that could be lost.
 type Reconciler struct {
+	Latency Observer // told how long after its last picture a segment was completed, in seconds; nil: nobody is
+
 	ledger  Ledger
 	changed <-chan struct{}
 	server  Server
@@ -73,6 +75,9 @@ type Reconciler struct {
 	mu     sync.Mutex
 	status Status
 }
+
+// Observer takes one number of a statistic.
+type Observer interface{ Observe(v float64) }
 
 // NewReconciler prepares a reconciler. changed is a hint that there may be
 // something to say.
@@ -275,7 +280,14 @@ func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, st
 	}
 	crashpoint.Here("report taken")
 	r.log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("recording", u.RecordingID).Msg("central has acknowledged: " + u.Status)
-	return r.ledger.CentralAcknowledged(ctx, seg.ID, state)
+	if err := r.ledger.CentralAcknowledged(ctx, seg.ID, state); err != nil {
+		return err
+	}
+	// Of one that no clock has dated it is not known when its last picture came.
+	if state == spool.CentralCompleted && r.Latency != nil && seg.Dated == spool.Dated {
+		r.Latency.Observe(max(0, r.now().Sub(seg.End).Seconds()))
+	}
+	return nil
 }
 
 func (r *Reconciler) succeeded(seg spool.Segment) {

@@ -448,3 +448,25 @@ func (u *unavailable) Register(context.Context, Recording) (string, error) {
 }
 
 func (u *unavailable) Report(context.Context, Update) error { return nil }
+
+// diary notes what it is told.
+type diary []float64
+
+func (d *diary) Observe(v float64) { *d = append(*d, v) }
+
+// How long after its last picture a segment is completed is told once.
+func TestLatencyIsTold(t *testing.T) {
+	b := newBench(t)
+	var told diary
+	b.Latency = &told
+	seg := b.begin(b.camera)
+	b.ok(b.settle())
+	b.finish(seg) // ten seconds long
+	b.verify(seg)
+	b.advance(72 * time.Second)
+	b.ok(b.settle())
+	b.ok(b.settle())
+	if len(told) != 1 || told[0] != 62 {
+		t.Errorf("told %v, want 62 seconds", told)
+	}
+}

@@ -161,7 +161,9 @@ func (s Share) Of(total uint64) uint64 {
 type Status struct {
 	Listen       string
 	AllowedHosts []string
-	Token        Secret // for requests that change something
+	Token        Secret // that requests show: those that change something, and all where Listen is open to the network
+	CertFile     string // with KeyFile: HTTPS; empty: plain HTTP
+	KeyFile      string
 }
 
 // Log is [log].

@@ -188,6 +188,8 @@ func TestProblems(t *testing.T) {
 		{cam("[[camera]]\nid = \"c\"\nurl = \"rtsp://h/1#x\"\n"), "x.toml:11: camera[2].url: is not the address of an RTSP stream"},
 		{cam("[[camera]]\nid = \"c\"\nurl = \"file:/run/empty\"\n"), "x.toml:11: camera[2].url: the file /run/empty is empty"},
 		{minimal + "[status]\nlisten = \"8001\"\n", `x.toml:4: status.listen: "8001" is not an address`},
+		{minimal + "[status]\ncert_file = \"/run/cert.pem\"\n", "x.toml:4: status.cert_file: and key_file belong together"},
+		{minimal + "[status]\nkey_file = \"/run/key.pem\"\n", "status.cert_file: and key_file belong together"},
 		{minimal + "[log]\nlevel = \"loud\" # why\n", `x.toml:4: log.level: "loud" is not known`},
 		{minimal + "\"data_dir\" = '''\n[x]\ny = 1'''\n[status]\nallowed_hosts = [\n  \"a:1\", # [\n]\n", `x.toml:7: status.allowed_hosts: "a:1" is not a host name`},
 	} {
@@ -352,6 +354,40 @@ func TestMinimumThatIsKeptFree(t *testing.T) {
 		}
 		if got := c.Retention.MinFree.Of(10_000); got != want {
 			t.Errorf("%s of 10000 bytes: %d, want %d", text, got, want)
+		}
+	}
+}
+
+// What a port that is open to the network lacks is said, and ends no recording.
+func TestWarningsOfAnOpenPort(t *testing.T) {
+	const cert = "cert_file = \"/run/cert.pem\"\nkey_file = \"/run/key.pem\"\n"
+	for text, want := range map[string][]string{
+		"":                              nil,
+		"listen = \"127.0.0.1:8001\"\n": nil,
+		"listen = \"[::1]:8001\"\ntoken = \"test\"\n":                          nil,
+		"listen = \":8001\"\n":                                                 {"there is no status.token"},
+		"listen = \"0.0.0.0:8001\"\n" + cert:                                   {"there is no status.token"},
+		"listen = \"0.0.0.0:8001\"\ntoken = \"test\"\n":                        {"short", "without status.cert_file"},
+		"listen = \"10.0.0.7:8001\"\ntoken = \"test-test-test-test\"\n" + cert: nil,
+	} {
+		c, err := Parse("x.toml", []byte(minimal+"[status]\n"+text), testEnv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, w := range c.Warnings {
+			if strings.Contains(w, "status.") {
+				got = append(got, w)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %q, want %q", text, got, want)
+			continue
+		}
+		for i := range want {
+			if !strings.Contains(got[i], want[i]) {
+				t.Errorf("%s: %q, want %q", text, got[i], want[i])
+			}
 		}
 	}
 }

@@ -118,21 +118,41 @@ func (p *parser) status(s *section, c *Config) {
 	c.Status.Listen = s.text("listen", "127.0.0.1:8001")
 	c.Status.AllowedHosts = s.texts("allowed_hosts")
 	c.Status.Token = s.secret("token")
+	c.Status.CertFile, c.Status.KeyFile = s.text("cert_file", ""), s.text("key_file", "")
 	s.done()
+	if (c.Status.CertFile == "") != (c.Status.KeyFile == "") {
+		s.problem("cert_file", "and key_file belong together", "write both for HTTPS, or none of them")
+	}
 	host, port, err := net.SplitHostPort(c.Status.Listen)
 	if _, perr := net.LookupPort("tcp", port); err != nil || perr != nil {
 		s.problem("listen", fmt.Sprintf("%q is not an address", c.Status.Listen), `write "127.0.0.1:8001"`)
 	} else if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		c.Warnings = append(c.Warnings, "status.listen is open to the network: whoever reaches it can read the agent's state")
-		if !c.Status.Token.IsSet() && !s.unset("token") {
-			c.Warnings = append(c.Warnings, "without status.token nothing can be changed through a status.listen that is open to the network")
-		}
+		c.Warnings = append(c.Warnings, openPort(c.Status, s.unset("token"))...)
 	}
 	for _, h := range c.Status.AllowedHosts {
 		if h == "" || strings.ContainsAny(h, "/: ") {
 			s.problem("allowed_hosts", fmt.Sprintf("%q is not a host name", h), `write names without scheme and port, like "cupboard.local"`)
 		}
 	}
+}
+
+// shortToken is how many characters a token should have that others may guess at.
+const shortToken = 16
+
+// openPort says what may not be meant with a port that is open to the network. An
+// agent whose token is missing records all the same: its port then answers nothing.
+func openPort(s Status, reported bool) (warnings []string) {
+	token := s.Token.Reveal()
+	switch {
+	case token == "" && !reported:
+		warnings = append(warnings, "status.listen is open to the network and there is no status.token: nothing but /healthz and /readyz is answered; write a token")
+	case token != "" && len(token) < shortToken:
+		warnings = append(warnings, "status.token is short for a port that is open to the network: write at least 16 characters")
+	}
+	if token != "" && s.CertFile == "" {
+		warnings = append(warnings, "status.listen is open to the network without status.cert_file: the token and the state cross it unprotected")
+	}
+	return warnings
 }
 
 func (p *parser) log(s *section, c *Config) {

@@ -97,6 +97,8 @@ type cameraAnswer struct {
 	Segment        any     `json:"segment"`
 	SegmentStarted any     `json:"segment_started"`
 	Frames         int64   `json:"frames"`
+	Bytes          int64   `json:"bytes"`
+	Unsafe         any     `json:"unsafe_seconds"`
 	Reconnects     int64   `json:"reconnects"`
 	Damages        int64   `json:"damages"`
 	Dropped        int64   `json:"dropped_frames"`
@@ -141,6 +143,10 @@ type destinationAnswer struct {
 	LastSuccess     any     `json:"last_success"`
 	LastError       any     `json:"last_error"`
 	Remedy          any     `json:"remedy"`
+	Confirmed       int64   `json:"confirmed_segments"`
+	ConfirmedBytes  int64   `json:"confirmed_bytes"`
+	SentBytes       int64   `json:"sent_bytes"`
+	Failures        int64   `json:"failures"`
 }
 
 type centralAnswer struct {
@@ -195,6 +201,7 @@ func answerStatus(s Snapshot) statusAnswer {
 		a.Destinations = append(a.Destinations, destinationAnswer{
 			d.Name, d.Required, d.Bucket, d.Location, d.Connected, d.BacklogSegs, d.BacklogBytes, round(d.BacklogSeconds, 1), d.InFlight,
 			moment(d.LastSuccess), orNull(d.LastError), orNull(d.Remedy),
+			d.Totals.Segments, d.Totals.Bytes, d.Totals.Sent, d.Totals.Failures,
 		})
 	}
 	a.SyncStatus = syncStatus{ActiveSchedules: len(s.Schedules), SyncIntervalSeconds: 30}
@@ -215,7 +222,7 @@ func answerCamera(c Camera) cameraAnswer {
 		BitsPerSecond: int64(c.Bitrate), FrameRate: round(c.FrameRate, 2), LastFrame: moment(c.LastFrame),
 		Damages: c.Damages, Dropped: c.Dropped, ClockOffset: secondsOrNull(c.ClockOffset), Gaps: GapsAnswer(c.Gaps),
 		Coverage: coverageAnswers{answerCoverage(c.LastHour), answerCoverage(c.LastDay)},
-		Segment:  orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Reconnects: c.Reconnects,
+		Segment:  orNull(c.Segment), SegmentStarted: moment(c.SegmentStart), Frames: c.Frames, Bytes: c.Bytes, Unsafe: secondsOrNull(c.Unsafe), Reconnects: c.Reconnects,
 		LastError: orNull(c.LastError), LastErrorAt: moment(c.LastErrorAt),
 	}
 }

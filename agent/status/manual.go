@@ -2,13 +2,9 @@ package status
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -43,36 +39,6 @@ var refusals = []struct {
 
 // maxMinutes is how long can be asked for: a year.
 const maxMinutes = 366 * 24 * 60
-
-// change answers requests that change something: they have to be POST, must not
-// come from a page of another site, and need the token where there is one. On a port
-// that is open to the network nothing can be changed without one.
-func (s *Server) change(next http.HandlerFunc) http.HandlerFunc {
-	return only(http.MethodPost, func(w http.ResponseWriter, r *http.Request) {
-		switch {
-		case s.opts.Token == "" && !loopback(s.host):
-			fail(w, http.StatusForbidden, "status.listen is open to the network: nothing can be changed here before [status] token is set")
-		case s.opts.Token != "" && !sameToken(r.Header.Get("Authorization"), s.opts.Token):
-			w.Header().Set("WWW-Authenticate", "Bearer")
-			fail(w, http.StatusUnauthorized, "send [status] token as \"Authorization: Bearer …\"")
-		default:
-			next(w, r)
-		}
-	})
-}
-
-// loopback says whether only this host can reach an address that is listened on.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// sameToken takes as long for a token that is almost right as for another.
-func sameToken(header, token string) bool {
-	scheme, sent, _ := strings.Cut(header, " ")
-	a, b := sha256.Sum256([]byte(strings.TrimSpace(sent))), sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1 && strings.EqualFold(scheme, "Bearer")
-}
 
 func (s *Server) manualRecord(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()

@@ -89,6 +89,9 @@ func TestWhoMayChangeSomething(t *testing.T) {
 			if w.Code != tc.code || (h.asked != "") != (tc.code == 200) || !strings.HasPrefix(w.Body.String(), "{") {
 				t.Errorf("%s, %s: %d, want %d; asked %q, answer %s", name, path, w.Code, tc.code, h.asked, w.Body)
 			}
+			if !loopback(s.host) {
+				continue
+			}
 			if read := ask(s, "GET", "/status", "localhost"); read.Code != 200 {
 				t.Errorf("%s: reading takes a token: %d", name, read.Code)
 			}

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,26 +24,44 @@ import (
 type Options struct {
 	Listen       string   // host:port
 	AllowedHosts []string // besides local names
-	Token        string   // that requests have to show which change something; empty: none
+	Token        string   // that requests have to show, see admit; empty: none
+	CertFile     string   // PEM, with those in between; with KeyFile the port speaks HTTPS
+	KeyFile      string
+	Page         http.Handler  // answers what nothing here does; nil: that is not found
+	Unready      func() string // why the agent does not do its work; empty while it does
 	Snapshot     func(ctx context.Context) (Snapshot, error)
 	Problems     func() []Problem                                             // what is wrong at present
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
+	Footage      Footage
+	Totals       func(ctx context.Context) (Totals, error) // for metrics
+	Latencies    *Latencies                                // nil: none are told
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
 
 // Server answers on one local port.
 type Server struct {
-	opts Options
-	host string // of Listen, when it is a specific address
+	opts        Options
+	host        string // of Listen, when it is a specific address
+	wrong       *guessing
+	certificate *certificate // nil: plain HTTP
+	started     atomic.Bool
 }
 
 // New prepares a server.
 func New(o Options) *Server {
 	host, _, _ := net.SplitHostPort(o.Listen) // validated by the configuration
-	return &Server{opts: o, host: strings.ToLower(host)}
+	s := &Server{opts: o, host: strings.ToLower(host), wrong: newGuessing()}
+	if o.CertFile != "" {
+		s.certificate = newCertificate(o)
+	}
+	return s
 }
+
+// Started says that the other parts are there: until then the probes are answered
+// and nothing else.
+func (s *Server) Started() { s.started.Store(true) }
 
 const (
 	bindEvery   = 10 * time.Second
@@ -54,17 +75,28 @@ const (
 func (s *Server) Run(ctx context.Context) error {
 	trouble := outage.New(s.opts.Log, "state is not served", s.opts.Now)
 	for ctx.Err() == nil {
-		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.opts.Listen)
+		remedy, err := "look at status.cert_file and status.key_file: are they there, and may the agent read them?", s.loadCertificate()
 		if err == nil {
-			trouble.Recovered()
-			err = s.serve(ctx, l)
+			remedy = "another program has the port, or the address is not this host's; correct status.listen"
+			var l net.Listener
+			if l, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.opts.Listen); err == nil {
+				trouble.Recovered()
+				err = s.serve(ctx, l)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
-			trouble.Failed(err.Error(), "another program has the port, or the address is not this host's; correct status.listen")
+			trouble.Failed(err.Error(), remedy)
 			wait(ctx, bindEvery)
 		}
 	}
 	return nil
+}
+
+func (s *Server) loadCertificate() error {
+	if s.certificate == nil {
+		return nil
+	}
+	return s.certificate.load()
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -81,9 +113,15 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
 	}
-	s.opts.Log.Info().Str("address", l.Addr().String()).Msg("state is served")
+	serve := server.Serve
+	if s.certificate != nil {
+		server.TLSConfig = s.certificate.config()
+		server.ErrorLog = stdlog.New(io.Discard, "", 0) // whoever does not like the certificate is no news
+		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+	}
+	s.opts.Log.Info().Str("address", l.Addr().String()).Bool("tls", s.certificate != nil).Msg("state is served")
 	done := make(chan error, 1)
-	go func() { done <- server.Serve(l) }()
+	go func() { done <- serve(l) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve the state: %w", err)
@@ -103,16 +141,38 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 // Handler is what answers requests.
 func (s *Server) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/health", only(http.MethodGet, s.health))
-	mux.HandleFunc("/status", only(http.MethodGet, s.status))
-	mux.HandleFunc("/metrics", only(http.MethodGet, s.metrics))
-	mux.HandleFunc("/schedules", only(http.MethodGet, s.schedules))
-	mux.HandleFunc("/manual-record", s.change(s.manualRecord))
-	mux.HandleFunc("/stop-recording/{camera}", s.change(s.stopRecording))
-	mux.HandleFunc("/segments/{segment}/retry", s.change(s.retrySegment))
-	mux.HandleFunc("/segments/retry", s.change(s.retryFailed))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
-	return s.guard(mux)
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.path, only(r.method, r.answer))
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		if s.opts.Page != nil {
+			s.opts.Page.ServeHTTP(w, r)
+			return
+		}
+		fail(w, http.StatusNotFound, "Not Found")
+	})
+	return s.guard(s.admit(s.wake(mux)))
+}
+
+// route is one of the paths that are answered. Each is described in openapi.yaml.
+type route struct {
+	method, path string
+	answer       http.HandlerFunc
+}
+
+func (s *Server) routes() []route {
+	return append([]route{
+		{http.MethodGet, "/healthz", s.alive},
+		{http.MethodGet, "/readyz", s.readiness},
+		{http.MethodGet, "/health", s.health},
+		{http.MethodGet, "/status", s.status},
+		{http.MethodGet, "/metrics", s.metrics},
+		{http.MethodGet, "/schedules", s.schedules},
+		{http.MethodPost, "/manual-record", s.manualRecord},
+		{http.MethodPost, "/stop-recording/{camera}", s.stopRecording},
+		{http.MethodPost, "/segments/{segment}/retry", s.retrySegment},
+		{http.MethodPost, "/segments/retry", s.retryFailed},
+	}, s.apiRoutes()...)
 }
 
 func only(method string, next http.HandlerFunc) http.HandlerFunc {
@@ -139,7 +199,8 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		}()
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if !s.allowed(r.Host) {
+		w.Header().Set("Referrer-Policy", "no-referrer")
+		if !s.allowed(r.Host) && !probes[r.URL.Path] {
 			fail(w, http.StatusForbidden, fmt.Sprintf("host %q is not served; add it to [status] allowed_hosts", clip(r.Host)))
 			return
 		}

@@ -26,19 +26,29 @@ var epoch = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
 // behind is a camera's clock.
 var behind = -time.Hour - 250400*time.Microsecond
 
+// unsafe is how much of a camera's footage is on the host only.
+var unsafe = 912500 * time.Millisecond
+
+func total(context.Context) (Totals, error) {
+	return Totals{
+		Gaps:     []GapTotal{{"gate", "camera stalled", 90 * time.Second}, {"gate", "disk failed", 1500 * time.Millisecond}},
+		Segments: map[string]int{"finished": 3, "deleted": 288},
+	}, nil
+}
+
 func full(context.Context) (Snapshot, error) {
 	return Snapshot{
 		Version: "1.2.3", ClientName: "warehouse-7", Started: epoch.Add(-time.Hour), Disk: Disk{FreeBytes: 123456789}, Clock: Clock{State: "set"},
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
 				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,
-				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, ClockOffset: &behind,
+				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, ClockOffset: &behind, Bytes: 123456, Unsafe: &unsafe,
 				LastHour: Coverage{Scheduled: time.Hour, Recorded: time.Hour - 1500*time.Millisecond, Share: 0.99999}, LastDay: Coverage{Scheduled: 8 * time.Hour, Recorded: 6 * time.Hour, Share: 0.75},
 				Gaps: []Gap{{Start: epoch.Add(-time.Second), Cause: "camera stalled"}, {Start: epoch.Add(-time.Hour), End: epoch.Add(-time.Minute), Cause: "disk failed", Detail: "no space left on device"}}},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},
 		},
 		Destinations: []Destination{{Name: "primary", Required: true, Bucket: "footage", Location: "s3://footage", Connected: true, BacklogSegs: 3, BacklogBytes: 3 << 20,
-			BacklogSeconds: 900.04, InFlight: 1, LastSuccess: epoch}},
+			BacklogSeconds: 900.04, InFlight: 1, LastSuccess: epoch, Totals: DestinationTotals{12, 120 << 20, 150 << 20, 2}}},
 		Schedules: []Schedule{
 			{ID: "5b0c2f0e-6a51-4d0c-9f7e-2a1d6a3c9b10", Name: "Nights", Type: "daily", Camera: "Front gate", Start: 22 * time.Hour, End: 6*time.Hour + 30*time.Minute + time.Second},
 			{Type: "weekly", Camera: "Yard", End: 24 * time.Hour},
@@ -65,11 +75,13 @@ func retry(_ context.Context, segment string) (Retried, error) {
 
 func server(t testing.TB, change func(o *Options)) *Server {
 	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
-		Problems: func() []Problem { return nil }}
+		Problems: func() []Problem { return nil }, Unready: func() string { return "" }, Footage: shelf{}, Totals: total}
 	if change != nil {
 		change(&o)
 	}
-	return New(o)
+	s := New(o)
+	s.Started()
+	return s
 }
 
 func ask(s *Server, method, path, host string) *httptest.ResponseRecorder {
@@ -79,6 +91,8 @@ func ask(s *Server, method, path, host string) *httptest.ResponseRecorder {
 	s.Handler().ServeHTTP(w, r)
 	return w
 }
+
+func unready(o *Options) { o.Unready = func() string { return "the ledger is opened" } }
 
 func TestGoldenAnswers(t *testing.T) {
 	empty := func(o *Options) {
@@ -126,6 +140,25 @@ func TestGoldenAnswers(t *testing.T) {
 		{"method", "GET", "/segments/seg-1/retry", 405, nil},
 		{"method", "GET", "/segments/retry?failed=1", 405, nil},
 		{"not_found", "GET", "/nothing", 404, nil},
+		{"not_found", "GET", "/api/v1/nothing", 404, nil},
+		{"healthz", "GET", "/healthz", 200, unready},
+		{"readyz", "GET", "/readyz", 200, nil},
+		{"readyz_unready", "GET", "/readyz", 503, unready},
+		{"api_status", "GET", "/api/v1/status", 200, nil},
+		{"api_status_empty", "GET", "/api/v1/status", 200, empty},
+		{"api_cameras", "GET", "/api/v1/cameras", 200, nil},
+		{"api_cameras_empty", "GET", "/api/v1/cameras", 200, empty},
+		{"api_camera", "GET", "/api/v1/cameras/YARD", 200, nil},
+		{"api_camera_unknown", "GET", "/api/v1/cameras/%2e%2e%2f", 404, nil},
+		{"api_destinations", "GET", "/api/v1/destinations", 200, nil},
+		{"api_problems", "GET", "/api/v1/problems", 200, nil},
+		{"schedules", "GET", "/api/v1/schedules", 200, nil},
+		{"api_segments", "GET", "/api/v1/segments?camera=gate&from=2026-11-23T10:00:00Z&to=2026-11-23T12:00:00%2B01:00&limit=2&state=finished&cursor=1795428000000000_seg-1", 200, nil},
+		{"api_segments_trouble", "GET", "/api/v1/segments", 500, func(o *Options) { o.Footage = shelf{errors.New("the disk is gone")} }},
+		{"api_segment", "GET", "/api/v1/segments/seg-1", 200, nil},
+		{"retry_unknown", "GET", "/api/v1/segments/seg-9", 404, nil},
+		{"retry_unknown", "GET", "/api/v1/segments/..%2Fseg-1", 404, nil},
+		{"api_gaps", "GET", "/api/v1/gaps?camera=gate&limit=1&cursor=7", 200, nil},
 		{"method", "GET", "/manual-record", 405, nil},
 	} {
 		t.Run(tc.golden, func(t *testing.T) {
@@ -165,8 +198,8 @@ func TestHostsThatAreServed(t *testing.T) {
 			t.Errorf("host %q is served: %v", host, got)
 		}
 	}
-	own := server(t, func(o *Options) { o.Listen = "192.168.1.5:8001" })
-	if ask(own, "GET", "/health", "192.168.1.5:8001").Code != 200 || ask(own, "GET", "/health", "192.168.1.6:8001").Code == 200 {
+	own := server(t, func(o *Options) { o.Listen, o.Token = "192.168.1.5:8001", testToken })
+	if ask(own, "GET", "/health", "192.168.1.5:8001").Code == 403 || ask(own, "GET", "/health", "192.168.1.6:8001").Code != 403 {
 		t.Error("the address that is listened on, and only that, has to be served")
 	}
 	if w := ask(s, "GET", "/health", "evil.example"); !strings.Contains(w.Body.String(), "allowed_hosts") {

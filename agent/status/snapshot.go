@@ -30,6 +30,17 @@ type Disk struct {
 	LastLoss              time.Time // the end of the newest of them
 }
 
+// FullIn is when the disk will be full if it goes on to fill as it does; not if it
+// does not fill, or nobody knows.
+func (d Disk) FullIn() (in time.Duration, fills bool) {
+	const longest = 10 * 365 * 24 * time.Hour
+	if d.FillRate <= 0 || d.TotalBytes == 0 {
+		return 0, false
+	}
+	seconds := float64(d.FreeBytes) / d.FillRate
+	return time.Duration(min(seconds, longest.Seconds()) * float64(time.Second)), seconds < longest.Seconds()
+}
+
 // Clock is the state of the host's clock.
 type Clock struct {
 	State           string // set, unset, doubted
@@ -52,6 +63,8 @@ type Camera struct {
 	SegmentFrames int64  // pictures of the segment so far
 	RecordingID   string // central's, of that segment
 	Frames        int64
+	Bytes         int64          // of pictures and sound since the agent was started
+	Unsafe        *time.Duration // footage that some required destination does not have yet; nil: there is none
 	Reconnects    int64
 	Damages       int64          // stretches that were lost to missing or broken packets
 	Dropped       int64          // pictures that the disk was too slow for
@@ -89,6 +102,14 @@ type Destination struct {
 	LastSuccess    time.Time
 	LastError      string
 	Remedy         string
+	Totals         DestinationTotals
+}
+
+// DestinationTotals are what a destination has had since the agent was started.
+type DestinationTotals struct {
+	Segments, Bytes int64 // that it has confirmed
+	Sent            int64 // bytes that were sent to it, whatever came of them
+	Failures        int64 // attempts that have failed
 }
 
 // Central is the state of the way to the central server.

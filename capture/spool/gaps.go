@@ -82,9 +82,17 @@ func (s *Spool) Gaps(ctx context.Context, cameraID string) ([]Gap, error) {
 }
 
 func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) ([]Gap, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause, detail FROM gaps `+where, args...)
+	gaps, err := s.ledger.gaps(ctx, where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
+	}
+	return gaps, nil
+}
+
+func (l *ledger) gaps(ctx context.Context, where string, args ...any) ([]Gap, error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT id, camera_id, start_us, end_us, cause, detail FROM gaps `+where, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	var out []Gap
@@ -92,7 +100,7 @@ func (s *Spool) gaps(ctx context.Context, cameraID, where string, args ...any) (
 		var g Gap
 		var start, end int64
 		if err := rows.Scan(&g.ID, &g.CameraID, &start, &end, &g.Cause, &g.Detail); err != nil {
-			return nil, fmt.Errorf("ledger: gaps of camera %s: %w", cameraID, err)
+			return nil, err
 		}
 		g.Start, g.End = fromMicros(start), fromMicros(end)
 		out = append(out, g)

@@ -34,6 +34,13 @@ type Query struct {
 	Since   time.Time // those that ended before are left out
 	Until   time.Time // those that began then or later are left out; zero: none
 	Limit   int       // so many of the newest; 0: all
+	After   Mark      // of the newest those that come after this one; zero: from the first
+}
+
+// Mark is a place in a list of segments that goes from the newest to the oldest.
+type Mark struct {
+	Start time.Time // of a segment
+	ID    string    // of it
 }
 
 // delivering: the delivery of a segment has yet to be made, and can be.
@@ -62,6 +69,10 @@ func (v *View) Segments(ctx context.Context, q Query) (entries []Entry, more boo
 	if q.Limit > 0 {
 		limit = int64(q.Limit) + 1
 	}
+	after, afterID := int64(math.MaxInt64), ""
+	if q.After.ID != "" {
+		after, afterID = micros(q.After.Start), q.After.ID
+	}
 	cameras, _ := json.Marshal(append([]string{}, q.Cameras...)) // of strings: it cannot fail
 	chosen := `segments.state = ?7`
 	switch q.State {
@@ -76,9 +87,9 @@ func (v *View) Segments(ctx context.Context, q Query) (entries []Entry, more boo
 	// there ever was.
 	segs, err := v.ledger.segments(ctx, `WHERE id IN (SELECT id FROM segments WHERE `+chosen+`
 		AND (?3 = '[]' OR `+ofCamera+`)
-		AND (segments.state = 'recording' OR max(start_us, end_us) >= ?4) AND start_us < ?5
+		AND (segments.state = 'recording' OR max(start_us, end_us) >= ?4) AND start_us < ?5 AND (start_us, id) < (?8, ?9)
 		ORDER BY start_us DESC, id DESC LIMIT ?6) ORDER BY start_us DESC, id DESC`,
-		v.opts.Primary, v.opts.Central, string(cameras), micros(q.Since), until, limit, q.State)
+		v.opts.Primary, v.opts.Central, string(cameras), micros(q.Since), until, limit, q.State, after, afterID)
 	if err != nil {
 		return nil, false, err
 	}

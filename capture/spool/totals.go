@@ -1,0 +1,94 @@
+package spool
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// GapTotal is how much of a camera's scheduled time is missing for one cause.
+type GapTotal struct {
+	CameraID string
+	Cause    Cause
+	Missing  time.Duration
+}
+
+// GapTotals sums up all gaps that the ledger has, open ones up to now. One
+// whose cause is not known yet is left out.
+func (s *Spool) GapTotals(ctx context.Context, now time.Time) ([]GapTotal, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, cause, sum(max(0, iif(end_us = 0, ?1, end_us) - start_us)) FROM gaps
+		WHERE cause <> ?2 OR end_us <> 0 GROUP BY camera_id, cause ORDER BY camera_id, cause`, micros(now), Connecting)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: sum up gaps: %w", err)
+	}
+	defer rows.Close()
+	var out []GapTotal
+	for rows.Next() {
+		var t GapTotal
+		var us int64
+		if err := rows.Scan(&t.CameraID, &t.Cause, &us); err != nil {
+			return nil, fmt.Errorf("ledger: sum up gaps: %w", err)
+		}
+		t.Missing = time.Duration(us) * time.Microsecond
+		out = append(out, t)
+	}
+	return out, rows.Err()
+}
+
+// Unsafe is how long the finished footage of each camera is that some required
+// destination has not confirmed yet. What is being recorded is not among it.
+func (s *Spool) Unsafe(ctx context.Context) (map[string]time.Duration, error) {
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, sum(duration_us) FROM segments WHERE state = 'finished' AND EXISTS (
+		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored')
+			AND destination IN (SELECT value FROM json_each(?))) GROUP BY camera_id`, s.names(false))
+	if err != nil {
+		return nil, fmt.Errorf("ledger: footage that is not safe: %w", err)
+	}
+	defer rows.Close()
+	out := map[string]time.Duration{}
+	for rows.Next() {
+		var camera string
+		var us int64
+		if err := rows.Scan(&camera, &us); err != nil {
+			return nil, fmt.Errorf("ledger: footage that is not safe: %w", err)
+		}
+		out[camera] = time.Duration(us) * time.Microsecond
+	}
+	return out, rows.Err()
+}
+
+// SentAhead is how many bytes, from the first on and without a hole, the stores of
+// all required destinations hold of a segment that is being recorded: what could be
+// played if this host were lost now.
+func (s *Spool) SentAhead(ctx context.Context, segmentID string) (int64, error) {
+	least, known := int64(0), false
+	for _, d := range s.opts.Destinations {
+		if d.Optional {
+			continue
+		}
+		job, err := s.LiveDelivery(ctx, segmentID, d.Name)
+		if err != nil || job == nil {
+			return 0, err
+		}
+		sent := unbroken(job.Delivery.Upload)
+		if !known || sent < least {
+			least, known = sent, true
+		}
+	}
+	return least, nil
+}
+
+// unbroken is how many bytes the parts of an upload hold before the first that is
+// missing.
+func unbroken(u *Upload) (n int64) {
+	if u == nil {
+		return 0
+	}
+	for i, p := range u.Parts { // in the order of their numbers
+		if p.Number != i+1 {
+			break
+		}
+		n += p.Size
+	}
+	return n
+}
