@@ -16,6 +16,7 @@ type resume struct {
 	segment, destination string
 	gate                 *gate
 	lane                 lane
+	sent                 *throughput
 
 	mu   sync.Mutex
 	open *spool.Upload
@@ -23,13 +24,21 @@ type resume struct {
 
 func (u *Uploader) resume(job spool.Job, l lane) *resume {
 	return &resume{
-		ledger: u.opts.Ledger, destination: u.opts.Destination, segment: job.Segment.ID, open: job.Delivery.Upload, gate: u.gate, lane: l,
+		ledger: u.opts.Ledger, destination: u.opts.Destination, segment: job.Segment.ID, open: job.Delivery.Upload, gate: u.gate, lane: l, sent: u.sent,
 	}
 }
 
 // Turn waits at the gate.
 func (r *resume) Turn(ctx context.Context, size int64) (done func(), err error) {
-	return r.gate.enter(ctx, r.lane, size)
+	leave, err := r.gate.enter(ctx, r.lane, size)
+	if err != nil {
+		return nil, err
+	}
+	began := r.sent.now()
+	return sync.OnceFunc(func() {
+		r.sent.add(began, size)
+		leave()
+	}), nil
 }
 
 // Open returns a copy of what is known.
