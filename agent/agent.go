@@ -15,6 +15,7 @@ import (
 
 	"recording-agent/agent/central"
 	"recording-agent/agent/config"
+	"recording-agent/agent/page"
 	"recording-agent/agent/status"
 	"recording-agent/capture/inbox"
 	"recording-agent/capture/outage"
@@ -47,6 +48,7 @@ type agent struct {
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
 	status     *status.Server
+	page       *page.Page
 }
 
 // runAgent runs the agent from start to drain.
@@ -156,22 +158,23 @@ func (a *agent) cameraName(id string) string {
 func (a *agent) build() {
 	a.buildFleet()
 	a.buildInbox()
-	a.buildUploaders()
+	a.buildPage(a.buildUploaders())
 	a.buildRetention()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
 	a.status = status.New(status.Options{
 		Listen: a.cfg.Status.Listen, AllowedHosts: a.cfg.Status.AllowedHosts, Token: a.cfg.Status.Token.Reveal(),
-		Snapshot: a.snapshot, Problems: a.problems, Retry: a.retry, Manual: manual{a}, Log: a.log, Now: a.now,
+		Snapshot: a.snapshot, Problems: a.problems, Retry: a.retry, Manual: manual{a}, Page: a.page, Log: a.log, Now: a.now,
 	})
 }
 
-func (a *agent) buildUploaders() {
+func (a *agent) buildUploaders() (stores []*s3.Store) {
 	bandwidth := uploader.NewBandwidth(uploadLimits(a.cfg.Upload), a.now)
 	for _, d := range a.cfg.Destinations() {
-		a.buildUploader(d, bandwidth)
+		stores = append(stores, a.buildUploader(d, bandwidth))
 	}
+	return stores
 }
 
 func (a *agent) buildRetention() {
@@ -187,7 +190,7 @@ func (a *agent) buildRetention() {
 	})
 }
 
-func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) {
+func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) *s3.Store {
 	so := storeOptions(d)
 	so.Throttle, so.Now = bandwidth, a.now
 	store := s3.New(so)
@@ -203,6 +206,7 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owner: a.ownKeys(d.Key), Log: a.log, Now: a.now,
 		First: firstHousekeeping,
 	})
+	return store
 }
 
 // ownKeys tells the keys of this agent from those of others, by the cameras that it
@@ -267,6 +271,7 @@ func (a *agent) run(stop context.Context) error {
 	defer stopBehind()
 	var rest errgroup.Group
 	rest.Go(func() error { return a.status.Run(behind) })
+	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })

@@ -26,6 +26,7 @@ type Options struct {
 	Problems     func() []Problem                                             // what is wrong at present
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
+	Page         http.Handler // answers what nothing here does; nil: that is not found
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
@@ -111,7 +112,11 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("/stop-recording/{camera}", s.change(s.stopRecording))
 	mux.HandleFunc("/segments/{segment}/retry", s.change(s.retrySegment))
 	mux.HandleFunc("/segments/retry", s.change(s.retryFailed))
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
+	if s.opts.Page != nil {
+		mux.Handle("/", s.opts.Page)
+	} else {
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
+	}
 	return s.guard(mux)
 }
 
