@@ -71,17 +71,21 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	seen := p.watch.seen(r)
 	alive := time.NewTicker(aliveEvery)
 	defer alive.Stop()
-	for on := send(fmt.Sprintf("retry: %d\n\n", comeBack.Milliseconds())); on; {
-		s := p.watch.current()
-		if on = send(p.watch.changes(s, seen, r.FormValue("span"))); !on {
-			return
+	on, due := send(fmt.Sprintf("retry: %d\n\n", comeBack.Milliseconds())), true
+	for on {
+		if s := p.watch.current(); due || s.version > seen {
+			if !send(p.watch.changes(s, seen, r.FormValue("span"))) {
+				return
+			}
+			seen = s.version
 		}
-		seen = s.version
+		due = false
 		select {
 		case _, on = <-c:
 		case <-r.Context().Done():
 			return
 		case <-alive.C:
+			due = true // a page has to know that what it shows is of now
 		}
 	}
 }

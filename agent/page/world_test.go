@@ -269,3 +269,21 @@ func (w *world) record(camera string, c clip, start time.Time, rounds int, finis
 	must(w.t, err)
 	return seg
 }
+
+// forgetful is what is known of an upload that nobody resumes.
+type forgetful struct{ open *spool.Upload }
+
+func (f *forgetful) Open() *spool.Upload { return f.open }
+func (f *forgetful) Opened(_ context.Context, u spool.Upload) error {
+	f.open = &u
+	return nil
+}
+func (f *forgetful) PartSent(_ context.Context, p spool.UploadPart) error {
+	f.open.Parts = append(f.open.Parts, p)
+	return nil
+}
+func (f *forgetful) PartLost(context.Context, int) error { return nil }
+func (f *forgetful) Abandoned(context.Context) error     { return nil }
+func (f *forgetful) Turn(context.Context, int64) (func(), error) {
+	return func() {}, nil
+}
