@@ -148,7 +148,7 @@ func scriptedDay(t testing.TB) *world {
 	w := newWorld(t,
 		status.Camera{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4.5e6, FrameRate: 25, LastFrame: noon, SegmentStart: noon.Add(-31 * time.Second)},
 		status.Camera{ID: "yard", Name: "Yard", State: "waiting", LastFrame: noon.Add(-20 * time.Minute), Reconnects: 3, LastError: "dial tcp 10.0.0.5:554: i/o timeout", LastErrorAt: noon.Add(-5 * time.Second)},
-		status.Camera{ID: "office", Name: "Office <script>alert(1)</script>", State: "off schedule", LastFrame: noon.Add(-4 * time.Hour)},
+		status.Camera{ID: "office", Name: "Office", State: "off schedule", LastFrame: noon.Add(-4 * time.Hour)},
 		status.Camera{ID: "hall", Name: "Loading hall, bay 12 (north)", State: "recording", Codec: "h265", Width: 3840, Height: 2160, Bitrate: 11.3e6, FrameRate: 12.5, LastFrame: noon, SegmentStart: noon.Add(-31 * time.Second)},
 	)
 	ctx := t.Context()
@@ -256,9 +256,12 @@ func TestPageInChromium(t *testing.T) {
 		stop()
 		b.until("!document.querySelector('#stale').hidden")
 		w.build(nil)
-		w.change(func() { w.snap.Cameras[2].State = "recording" })
+		w.change(func() { w.snap.Cameras[2].State, w.snap.Cameras[2].Name = "recording", hostile })
 		w.serveAt(t, address)
 		b.until("document.querySelector('#stale').hidden && document.querySelector('#camera-office-now').innerText.includes('Recording')")
+		if name := evaluate[string](b, "document.querySelector('#camera-office-name').innerText"); name != strings.Join(strings.Fields(hostile), " ") {
+			t.Errorf("a camera is called %q", name)
+		}
 	})
 }
 

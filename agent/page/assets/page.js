@@ -136,6 +136,7 @@ function point(bar, ms, keep, touched) {
 	button.onclick = () => play(bar.dataset.camera, new Date(ms).toISOString(), bar)
 	cursor.hidden = tip.hidden = false
 	cursor.style.left = 100 * share + '%'
+	tip.style.left = 0 // its width depends on the room that it has
 	const room = bar.clientWidth - tip.offsetWidth
 	tip.style.left = Math.min(room, Math.max(0, share * bar.clientWidth - tip.offsetWidth / 2)) + 'px'
 }
