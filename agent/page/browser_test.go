@@ -96,12 +96,18 @@ func evaluate[T any](b *browser, script string) T {
 	return out
 }
 
-// until waits for a script to be true.
+// until waits for a script to be true, also while the page loads itself anew.
 func (b *browser) until(script string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
-		b.t.Fatalf("chromium: waited for %s: %v; it has said %q; the page says %q", script, err, b.said, evaluate[string](b, "document.body.innerText"))
+	var err error
+	for began := time.Now(); time.Since(began) < 30*time.Second; time.Sleep(100 * time.Millisecond) {
+		var yes bool
+		if yes, err = chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+script+")")); yes {
+			return
+		}
 	}
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+	b.t.Fatalf("chromium: waited for %s: %v; it has said %q; the page says %q", script, err, b.said, text)
 }
 
 func (b *browser) look(width int, dark bool) {

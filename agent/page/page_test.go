@@ -201,7 +201,7 @@ func TestPlaysFromTheStore(t *testing.T) {
 	must(t, w.spool.Delete(t.Context(), seg.ID))
 	w.serve(t)
 
-	b := openBrowser(t)
+	b := openBrowser(t, chromedp.Flag("autoplay-policy", "no-user-gesture-required")) // nobody clicks here
 	b.look(1280, false)
 	b.do(chromedp.Navigate(w.url + "/"))
 	b.until("document.querySelectorAll('.bar[role=slider]').length === 1")
