@@ -16,6 +16,7 @@ import (
 
 	"recording-agent/agent/central"
 	"recording-agent/agent/config"
+	"recording-agent/agent/page"
 	"recording-agent/agent/status"
 	"recording-agent/capture/inbox"
 	"recording-agent/capture/outage"
@@ -51,6 +52,7 @@ type agent struct {
 	latencies  *status.Latencies
 	counts     *counts
 	stage      atomic.Pointer[string] // of start and stop; nil: it runs
+	page       *page.Page
 }
 
 // runAgent runs the agent from start to drain.
@@ -167,18 +169,19 @@ func (a *agent) cameraName(id string) string {
 func (a *agent) build() {
 	a.buildFleet()
 	a.buildInbox()
-	a.buildUploaders()
+	a.buildPage(a.buildUploaders())
 	a.buildRetention()
 	if a.cfg.Central.URL != "" {
 		a.buildCentral()
 	}
 }
 
-func (a *agent) buildUploaders() {
+func (a *agent) buildUploaders() (stores []*s3.Store) {
 	bandwidth := uploader.NewBandwidth(uploadLimits(a.cfg.Upload), a.now)
 	for _, d := range a.cfg.Destinations() {
-		a.buildUploader(d, bandwidth)
+		stores = append(stores, a.buildUploader(d, bandwidth))
 	}
+	return stores
 }
 
 func (a *agent) buildRetention() {
@@ -194,7 +197,7 @@ func (a *agent) buildRetention() {
 	})
 }
 
-func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) {
+func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) *s3.Store {
 	so := storeOptions(d)
 	so.Throttle, so.Now = bandwidth, a.now
 	store := s3.New(so)
@@ -211,6 +214,7 @@ func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidt
 		Store: store, Ledger: a.spool, Destination: d.Name, Prefix: config.KeyPrefix(d.Key), Owner: a.ownKeys(d.Key), Log: a.log, Now: a.now,
 		First: firstHousekeeping,
 	})
+	return store
 }
 
 // ownKeys tells the keys of this agent from those of others, by the cameras that it
@@ -275,6 +279,7 @@ func (a *agent) run(stop context.Context) error {
 	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBehind()
 	var rest errgroup.Group
+	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"recording-agent/agent/central"
+	"recording-agent/agent/config"
 	"recording-agent/agent/status"
 	"recording-agent/capture"
 )
@@ -34,26 +35,20 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
 	}
 	for i, d := range a.cfg.Destinations() {
-		u := a.uploaders[i].Status()
 		backlog, err := a.spool.Backlog(ctx, d.Name)
 		if err != nil {
 			return s, err
 		}
-		s.Destinations = append(s.Destinations, status.Destination{
-			Name: d.Name, Required: d.Required, Bucket: d.Bucket, Location: u.Location, Connected: u.Connected, BacklogSegs: backlog.Segments, BacklogBytes: backlog.Bytes,
-			BacklogSeconds: backlog.Duration.Seconds(), InFlight: u.InFlight, LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
-			Totals: status.DestinationTotals(u.Totals),
-		})
+		one := a.destinationState(i, d)
+		one.BacklogSegs, one.BacklogBytes, one.BacklogSeconds = backlog.Segments, backlog.Bytes, backlog.Duration.Seconds()
+		s.Destinations = append(s.Destinations, one)
 	}
 	if a.reconciler != nil {
 		pending, err := a.spool.UnreportedCount(ctx)
 		if err != nil {
 			return s, err
 		}
-		c := a.reconciler.Status()
-		s.Central = &status.Central{
-			URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy,
-		}
+		s.Central = a.centralState(pending)
 	}
 	if a.assigned != nil {
 		c := a.assigned.Status()
@@ -62,12 +57,32 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	return s, nil
 }
 
-func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
-	out := status.Camera{
+// destinationState is a destination without its backlog.
+func (a *agent) destinationState(i int, d config.Destination) status.Destination {
+	u := a.uploaders[i].Status()
+	return status.Destination{
+		Name: d.Name, Required: d.Required, Bucket: d.Bucket, Location: u.Location, Connected: u.Connected, InFlight: u.InFlight, Throughput: u.Throughput,
+		LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
+		Totals: status.DestinationTotals(u.Totals),
+	}
+}
+
+func (a *agent) centralState(pending int) *status.Central {
+	c := a.reconciler.Status()
+	return &status.Central{URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy}
+}
+
+// cameraState is a camera without what the ledger has of it.
+func cameraState(c capture.Status) status.Camera {
+	return status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames, Bytes: c.Bytes,
 		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
+}
+
+func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
+	out := cameraState(c)
 	if a.reconciler != nil && c.Segment != "" {
 		// In its first second a segment has no row yet.
 		if seg, err := a.spool.Segment(ctx, c.Segment); err == nil {

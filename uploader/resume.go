@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/spool"
@@ -16,7 +17,8 @@ type resume struct {
 	segment, destination string
 	gate                 *gate
 	lane                 lane
-	sent                 func(bytes int64) // a body is over with
+	sent                 func(began time.Time, bytes int64) // a body is over with
+	now                  func() time.Time
 
 	mu   sync.Mutex
 	open *spool.Upload
@@ -24,7 +26,7 @@ type resume struct {
 
 func (u *Uploader) resume(job spool.Job, l lane) *resume {
 	return &resume{
-		ledger: u.opts.Ledger, destination: u.opts.Destination, segment: job.Segment.ID, open: job.Delivery.Upload, gate: u.gate, lane: l, sent: u.sent,
+		ledger: u.opts.Ledger, destination: u.opts.Destination, segment: job.Segment.ID, open: job.Delivery.Upload, gate: u.gate, lane: l, sent: u.sent, now: u.opts.Now,
 	}
 }
 
@@ -34,10 +36,11 @@ func (r *resume) Turn(ctx context.Context, size int64) (done func(), err error) 
 	if err != nil {
 		return nil, err
 	}
-	return func() {
+	began := r.now()
+	return sync.OnceFunc(func() {
 		leave()
-		r.sent(size)
-	}, nil
+		r.sent(began, size)
+	}), nil
 }
 
 // Open returns a copy of what is known.

@@ -1,6 +1,10 @@
 package uploader
 
-import "recording-agent/capture/spool"
+import (
+	"time"
+
+	"recording-agent/capture/spool"
+)
 
 // Totals are what a destination has had since the agent was started.
 type Totals struct {
@@ -23,7 +27,8 @@ func (u *Uploader) verified(seg spool.Segment) {
 }
 
 // sent counts the bytes of a body that is over with.
-func (u *Uploader) sent(bytes int64) {
+func (u *Uploader) sent(began time.Time, bytes int64) {
+	u.speed.add(began, bytes)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.status.Totals.Sent += bytes

@@ -79,6 +79,7 @@ type Uploader struct {
 	outage *outage.Outage
 	pause  *backoff.ExponentialBackOff
 	gate   *gate
+	speed  *throughput
 	every  time.Duration // it looks at the ledger, in case a hint was lost
 	poked  chan struct{} // one slot
 
@@ -110,6 +111,7 @@ type Status struct {
 	Location    string
 	Connected   bool // the last attempt reached it
 	InFlight    int
+	Throughput  float64 // bytes per second, over the last minute
 	LastSuccess time.Time
 	LastError   string
 	Remedy      string
@@ -133,7 +135,7 @@ func New(o Options) *Uploader {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
-		opts: o, log: log, pause: pause, every: lookEvery, poked: make(chan struct{}, 1), gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused),
+		opts: o, log: log, pause: pause, every: lookEvery, poked: make(chan struct{}, 1), gate: newGate(o.Parallel, o.Backlog, o.Bandwidth.paused), speed: &throughput{now: o.Now},
 		live: map[string]*live{}, inFlight: map[string]bool{},
 		outage: outage.New(log, "upload fails", o.Now),
 		status: Status{Name: o.Destination, Location: o.Store.String()},
@@ -145,7 +147,7 @@ func (u *Uploader) Status() Status {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	s := u.status
-	s.InFlight = len(u.inFlight)
+	s.InFlight, s.Throughput = len(u.inFlight), u.speed.rate()
 	return s
 }
 

@@ -105,11 +105,11 @@ func workplace(data string) (dir string, remove func(), err error) {
 func introduce(w io.Writer, s *servers, a *agent, dir string, kept bool) {
 	fmt.Fprintf(w, "\nThe agent's configuration, %s:\n\n%s\n", a.config, a.text)
 	fmt.Fprintf(w, "Where to look:\n"+
+		"  the agent's page                 http://%s/\n"+
 		"  recordings at central, to play   %s/\n"+
-		"  the agent's state                http://%s/status\n"+
 		"  segments on disk                 %s\n"+
 		"  objects in the bucket            %s\n"+
-		"  the agent's log                  %s\n", s.centralURL, a.status, filepath.Join(a.dataDir, "segments"), s.bucketDir(), a.logFile)
+		"  the agent's log                  %s\n", a.status, s.centralURL, filepath.Join(a.dataDir, "segments"), s.bucketDir(), a.logFile)
 	for _, c := range s.cameras {
 		fmt.Fprintf(w, "  camera %-25s %s\n", c.name, c.url)
 	}

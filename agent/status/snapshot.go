@@ -98,6 +98,7 @@ type Destination struct {
 	BacklogSegs    int
 	BacklogBytes   int64
 	BacklogSeconds float64
+	Throughput     float64 // bytes per second, over the last minute
 	InFlight       int
 	LastSuccess    time.Time
 	LastError      string
