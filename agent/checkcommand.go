@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -43,6 +44,10 @@ It may be run while the agent records. The exit code is 1 if anything has failed
 				c.Clock(ctx)
 				return nil
 			}),
+		},
+		&cobra.Command{
+			Use: "camera [NAME|ID]...", Short: "Try cameras: all of them, or those that are named", Args: cobra.ArbitraryArgs,
+			RunE: checking(file, &asJSON, func(ctx context.Context, c *check.Checks, args []string) error { return c.Cameras(ctx, args) }),
 		},
 	)
 	return c
@@ -86,16 +91,21 @@ func checking(file *string, asJSON *bool, do func(ctx context.Context, c *check.
 		// what still takes away its traces.
 		context.AfterFunc(ctx, stop)
 		report := &check.Report{Out: c.OutOrStdout(), JSON: *asJSON}
-		if err := do(ctx, newChecks(cfg, report), args); err != nil {
+		if err := do(ctx, newChecks(ctx, cfg, report), args); err != nil {
 			return &unusableError{err}
 		}
 		return report.End(ctx.Err() != nil)
 	}
 }
 
-func newChecks(cfg *config.Config, report *check.Report) *check.Checks {
+func newChecks(ctx context.Context, cfg *config.Config, report *check.Report) *check.Checks {
 	return &check.Checks{
-		Config: cfg, Session: sessionOptions, Synced: keptByTimeServer, Now: time.Now, Tell: report.Take,
+		Config: cfg, Session: sessionOptions, Synced: keptByTimeServer, Now: time.Now, Kept: filepath.Join(cfg.Agent.DataDir, assignedFile),
+		Tell: func(s check.Step) {
+			if ctx.Err() == nil { // what an interrupt has ended has not failed
+				report.Take(s)
+			}
+		},
 		Store: func(d config.Destination) *s3.Store {
 			o := storeOptions(d)
 			o.Stall = check.StoreStall

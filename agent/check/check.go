@@ -50,6 +50,7 @@ type Checks struct {
 	Synced  func() (yes, known bool)                         // whether a time server keeps the host's clock
 	Disk    func(dir string) (free, total uint64, err error) // bytes
 	Now     func() time.Time
+	Kept    string     // file of the cameras that central had assigned when the agent ran last
 	Tell    func(Step) // is never called concurrently
 }
 
@@ -58,6 +59,7 @@ func (c *Checks) All(ctx context.Context) {
 	c.Configuration()
 	c.DataDir(ctx)
 	c.Clock(ctx)
+	_ = c.Cameras(ctx, nil) // it names none that there is not
 }
 
 // Configuration tells of a configuration that was read: without a valid one nothing

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"recording-agent/agent/config"
-	"recording-agent/capture/rtsp"
 	"recording-agent/uploader/s3"
 )
 
@@ -34,7 +33,7 @@ func checksOf(t *testing.T, text string) *trial {
 				AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), Stall: StoreStall,
 			})
 		},
-		Session: func(config.Camera) rtsp.Options { return rtsp.Options{} },
+		Session: sessionOf,
 	}
 	return tr
 }

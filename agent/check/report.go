@@ -90,7 +90,7 @@ func (r *Report) End(interrupted bool) error {
 	case r.err != nil:
 		return fmt.Errorf("show what was found: %w", r.err)
 	case interrupted:
-		return errors.New("check: interrupted; what is not listed was not tried")
+		return errors.New("check: interrupted; what is not listed was not finished")
 	case count[Failed] > 0:
 		return fmt.Errorf("check: %d of %d steps failed", count[Failed], len(r.steps))
 	}

@@ -1,0 +1,5 @@
+package check
+
+import "time"
+
+const centralWithin = 20 * time.Second
