@@ -114,6 +114,7 @@ func (w *world) serve(t testing.TB) (stop func()) { return w.serveAt(t, "127.0.0
 func (w *world) serveAt(t testing.TB, address string) (stop func()) {
 	t.Helper()
 	port := status.New(status.Options{Listen: "127.0.0.1:0", Page: w.page, Problems: w.page.opts.Problems, Snapshot: w.page.opts.Snapshot, Log: zerolog.Nop(), Now: w.clock})
+	port.Started()
 	listener, err := net.Listen("tcp", address)
 	must(t, err)
 	server := httptest.NewUnstartedServer(port.Handler())
