@@ -49,6 +49,13 @@ It may be run while the agent records. The exit code is 1 if anything has failed
 			Use: "camera [NAME|ID]...", Short: "Try cameras: all of them, or those that are named", Args: cobra.ArbitraryArgs,
 			RunE: checking(file, &asJSON, func(ctx context.Context, c *check.Checks, args []string) error { return c.Cameras(ctx, args) }),
 		},
+		&cobra.Command{
+			Use: "central", Short: "Try the central server: token, cameras, schedules", Args: cobra.NoArgs,
+			RunE: checking(file, &asJSON, func(ctx context.Context, c *check.Checks, _ []string) error {
+				c.Central(ctx)
+				return nil
+			}),
+		},
 	)
 	return c
 }

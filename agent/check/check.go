@@ -60,6 +60,7 @@ func (c *Checks) All(ctx context.Context) {
 	c.DataDir(ctx)
 	c.Clock(ctx)
 	_ = c.Cameras(ctx, nil) // it names none that there is not
+	c.Central(ctx)
 }
 
 // Configuration tells of a configuration that was read: without a valid one nothing
