@@ -27,6 +27,6 @@ func (c *Client) Time(ctx context.Context) (Reading, error) {
 	}
 	defer resp.Body.Close()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection serves again
-	date, _ := http.ParseTime(resp.Header.Get("Date"))              // zero where there is none
+	date, _ := http.ParseTime(resp.Header.Get("Date"))               // zero where there is none
 	return Reading{Date: date, Took: time.Since(began)}, nil
 }

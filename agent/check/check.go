@@ -60,6 +60,7 @@ func (c *Checks) All(ctx context.Context) {
 	c.DataDir(ctx)
 	c.Clock(ctx)
 	_ = c.Cameras(ctx, nil) // it names none that there is not
+	_ = c.Buckets(ctx, nil)
 	c.Central(ctx)
 }
 

@@ -20,7 +20,7 @@ type trial struct {
 // checksOf are checks of a configuration, in the file's own words.
 func checksOf(t *testing.T, text string) *trial {
 	t.Helper()
-	cfg, err := config.Parse("agent.toml", []byte(text), config.Env{})
+	cfg, err := config.Parse("agent.toml", []byte(text), config.System())
 	if err != nil {
 		t.Fatal(err)
 	}

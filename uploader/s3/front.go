@@ -81,4 +81,3 @@ func (s *Store) Front(ctx context.Context) (Front, error) {
 	}
 	return f, nil
 }
-
