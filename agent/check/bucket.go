@@ -113,6 +113,10 @@ func (b *bucketTrial) find(ctx context.Context, address *url.URL) bool {
 		return true
 	}
 	found, err := s3.LookUp(ctx, address)
+	if err != nil && b.d.Endpoint == "" { // the name is made of bucket and region
+		b.fail("dns", s3.Classify(err).Cause, b.here("check the network, and that s3.region is a region of AWS"))
+		return false
+	}
 	if err != nil {
 		return b.failed("dns", err)
 	}

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -104,6 +105,8 @@ func kindOf(r *http.Request) string {
 		return "s3:AbortMultipartUpload"
 	case r.Method == http.MethodDelete:
 		return "s3:DeleteObject"
+	case r.Header.Get("X-Amz-Object-Lock-Mode") != "":
+		return "s3:PutObjectRetention"
 	case r.Method == http.MethodPut, r.Method == http.MethodPost:
 		return "s3:PutObject"
 	case q.Has("uploads"):
@@ -241,9 +244,13 @@ func TestBucketsThatAreWrong(t *testing.T) {
 		"nothing listens":   {bucketConfig(nobody.URL, testBucket, ""), "reach", []string{"nothing listens", "s3.endpoint"}},
 		"unknown host":      {bucketConfig("https://store.invalid", testBucket, ""), "dns", []string{"store.invalid is not known", "s3.endpoint"}},
 		"unknown authority": {bucketConfig(secure.Endpoint, testBucket, ""), "tls", []string{"not trusted", "s3.ca_file"}},
+		"unknown region":    {"[agent]\nclient_name = \"host\"\n[s3]\nbucket = \"footage\"\nregion = \"eu-nowhere-9\"\naccess_key_id = \"test\"\nsecret_access_key = \"hunter2\"\n", "dns", []string{"is not known", "s3.region"}},
 		"no TLS":            {bucketConfig(strings.Replace(server.Endpoint, "http:", "https:", 1), testBucket, ""), "tls", []string{"does not speak TLS", "http://"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tc.step == "dns" && os.Getenv("HTTPS_PROXY")+os.Getenv("https_proxy") != "" {
+				t.Skip("names are looked up by a proxy")
+			}
 			tr := checksOf(t, tc.config)
 			if err := tr.Buckets(t.Context(), nil); err != nil {
 				t.Fatal(err)
@@ -302,4 +309,65 @@ func TestNoBucket(t *testing.T) {
 		t.Fatal(err)
 	}
 	tr.want(t, "buckets", OK, "this host only")
+}
+
+// What a store says of itself is more than what the step knows.
+func TestPermissionThatTheStoreNames(t *testing.T) {
+	t.Parallel()
+	server, _ := startStore(t, s3test.Options{})
+	denied := says(403, "AccessDenied", "User: arn:aws:iam::1:user/hunter2 is not authorized to perform: kms:GenerateDataKey on resource: arn:aws:kms:eu-west-1:1:key/2 because no identity-based policy allows it")
+	g := &gate{refuse: map[string]func(http.ResponseWriter){"s3:PutObject": denied}}
+	tr := checksOf(t, bucketConfig(before(t, server.Endpoint, g), testBucket, "encryption = \"aws:kms\"\nkms_key_id = \"2\"\n"))
+	if err := tr.Buckets(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	tr.want(t, "upload", Failed, "lacks kms:GenerateDataKey", "the key 2")
+	tr.without(t, "hunter2")
+}
+
+func TestSettingsThatTheBucketDoesNotTake(t *testing.T) {
+	t.Parallel()
+	server, dir := startStore(t, s3test.Options{})
+	lock := "lock_mode = \"compliance\"\nlock_days = 30\n"
+	tr := checksOf(t, bucketConfig(server.Endpoint, testBucket, lock)) // it has no object lock
+	if err := tr.Buckets(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	tr.want(t, "upload", OK)
+	tr.want(t, "delete", OK, "gone again") // no lock holds it
+	tr.want(t, "settings", Failed, "without them is taken", "s3.lock_mode")
+	if left := stored(t, dir); len(left) > 0 {
+		t.Errorf("it leaves %q", left)
+	}
+	g := &gate{refuse: map[string]func(http.ResponseWriter){"s3:PutObjectRetention": says(403, "AccessDenied", "Access Denied")}}
+	tr = checksOf(t, bucketConfig(before(t, server.Endpoint, g), testBucket, lock))
+	if err := tr.Buckets(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	tr.want(t, "settings", Failed, "lacks s3:PutObjectRetention", "arn:aws:s3:::footage/recordings/*")
+}
+
+func TestInterruptedBucketLeavesNothing(t *testing.T) {
+	t.Parallel()
+	server, dir := startStore(t, s3test.Options{})
+	for _, kind := range []string{"presigned", "s3:ListMultipartUploadParts", "s3:DeleteObject"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		answer := says(500, "InternalError", "We encountered an internal error.")
+		g := &gate{}
+		g.refuse = map[string]func(http.ResponseWriter){kind: func(w http.ResponseWriter) {
+			cancel()
+			g.mu.Lock()
+			delete(g.refuse, kind)
+			g.mu.Unlock()
+			answer(w)
+		}}
+		tr := checksOf(t, bucketConfig(before(t, server.Endpoint, g), testBucket, ""))
+		if err := tr.Buckets(ctx, nil); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if left := stored(t, dir); len(left) > 0 {
+			t.Errorf("interrupted at %s it leaves %q", kind, left)
+		}
+	}
 }

@@ -31,6 +31,7 @@ func checksOf(t *testing.T, text string) *trial {
 			return s3.New(s3.Options{
 				Bucket: d.Bucket, Region: d.Region, Endpoint: d.Endpoint, PathStyle: d.PathStyle, CAFile: d.CAFile, Checksum: s3.Checksum(d.Checksum),
 				AccessKeyID: d.AccessKeyID.Reveal(), SecretAccessKey: d.SecretAccessKey.Reveal(), Stall: StoreStall,
+				StorageClass: d.StorageClass, Encryption: d.Encryption, KMSKeyID: d.KMSKeyID, LockMode: d.LockMode, LockDays: d.LockDays,
 			})
 		},
 		Session: sessionOf,
