@@ -220,6 +220,24 @@ func TestPresignedURLThatIsRefused(t *testing.T) {
 	}
 }
 
+func TestPresignedURLThatDoesNotPlay(t *testing.T) {
+	t.Parallel()
+	server, _ := startStore(t, s3test.Options{})
+	for words, status := range map[string]int{"other bytes": http.StatusPartialContent, "cannot seek": http.StatusOK, "answers a presigned URL with 404": http.StatusNotFound} {
+		g := &gate{refuse: map[string]func(http.ResponseWriter){"presigned": func(w http.ResponseWriter) {
+			w.WriteHeader(status)
+			fmt.Fprint(w, "<html>a portal's page</html>")
+		}}}
+		tr := checksOf(t, bucketConfig(before(t, server.Endpoint, g), testBucket, ""))
+		if err := tr.Buckets(t.Context(), nil); err != nil {
+			t.Fatal(err)
+		}
+		tr.want(t, "presigned url", Failed, words)
+		tr.want(t, "ranged get", OK)
+		tr.without(t, "X-Amz-Signature")
+	}
+}
+
 func TestBucketsThatAreWrong(t *testing.T) {
 	t.Parallel()
 	server, _ := startStore(t, s3test.Options{})
