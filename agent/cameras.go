@@ -8,6 +8,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/capture"
 	"recording-agent/capture/inbox"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/rtsp"
 	"recording-agent/capture/spool"
 )
@@ -20,31 +21,41 @@ const assignedFile = "central-cameras.json"
 
 func (a *agent) buildFleet() {
 	a.fleet = newFleet(a.log, a.now)
-	buffers := capture.NewBuffers()
-	a.fleet.build = func(s settings, plan *capture.Plan, away spool.Cause) (*capture.Camera, error) {
-		stream, err := a.stream(s.camera)
+	buffers, book := capture.NewBuffers(), panics.NewBook(a.log, a.now)
+	build := func(s settings, plan *capture.Plan, away spool.Cause) (*capture.Camera, error) {
+		stream, err := a.stream(s.camera, book.Of(s.camera.ID))
 		if err != nil {
 			return nil, err
 		}
 		return capture.New(capture.Options{
 			ID: s.camera.ID, Name: s.camera.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: s.cut, Plan: plan, Away: away,
-			Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now, Stream: stream,
+			Spool: a.spool, Buffers: buffers, Panics: book, Log: a.log, Now: a.now, Stream: stream,
 		}), nil
 	}
-	a.fleet.ended = func(cameraID string) {
-		// Nothing is missing of a camera that is not wanted.
-		if err := a.spool.GapClosed(context.Background(), cameraID, a.now()); err != nil {
-			a.log.Error().Err(err).Str("camera", cameraID).Msg("the end of a gap could not be noted")
+	a.fleet.build = func(s settings, plan *capture.Plan, away spool.Cause) (c *capture.Camera, err error) {
+		if panicked := book.Of(s.camera.ID).Guard("making the camera", func() { c, err = build(s, plan, away) }); panicked != nil {
+			return nil, panicked
 		}
+		return c, err
+	}
+	a.fleet.ended = func(cameraID string) {
+		_ = book.Of(cameraID).Guard("noting the end of a camera", func() { a.cameraEnded(cameraID) })
 	}
 	a.configure(a.cfg)
 }
 
+// cameraEnded notes that nothing is missing of a camera that is not wanted.
+func (a *agent) cameraEnded(cameraID string) {
+	if err := a.spool.GapClosed(context.Background(), cameraID, a.now()); err != nil {
+		a.log.Error().Err(err).Str("camera", cameraID).Msg("the end of a gap could not be noted")
+	}
+}
+
 // stream is how a camera's footage is got.
-func (a *agent) stream(c config.Camera) (capture.Stream, error) {
+func (a *agent) stream(c config.Camera, page *panics.Page) (capture.Stream, error) {
 	session, err := rtsp.NewSession(rtsp.Options{
 		URL: c.StreamURL().Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
-		Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
+		Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now, Panics: page,
 		KeepAlive: rtsp.KeepAlive(c.KeepAlive), DialTimeout: c.Timeout, RequestTimeout: c.Timeout,
 		StallTimeout: c.StallTimeout, KeyframeTimeout: c.KeyframeTimeout,
 	})

@@ -42,7 +42,7 @@ func (r *Recorder) watchClock() {
 		r.missing(r.plan.window.Start)
 	}
 	if r.recording() {
-		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
+		r.newest, r.end, r.partBegan = r.newest.Add(step), r.end.Add(step), r.partBegan.Add(step)
 		r.stepped += step
 		r.cutDue = true
 		return
@@ -77,5 +77,6 @@ func (r *Recorder) noteStep(now time.Time, step time.Duration, cause spool.Cause
 func (r *Recorder) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("looking at the host's clock")
 	r.watchClock()
 }
