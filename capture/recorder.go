@@ -109,7 +109,7 @@ func newRecorder(o Options, log zerolog.Logger, page *panics.Page, live func()) 
 func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
 	account := &r.disk.account
 	if err := r.panics.Guard("accounting for the time before", func() { account.resume(ctx, r.now(), away) }); err != nil {
-		account.until = later(account.until, r.now())
+		account.until = later(account.until, time.Now()) // from here on at least
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,0 +1,165 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"recording-agent/capture/media"
+	"recording-agent/capture/mp4"
+	"recording-agent/capture/panics"
+	"recording-agent/capture/schedule"
+	"recording-agent/capture/spool"
+)
+
+// mine is code that panics when it is reached: a function that asks for the time, or a
+// verb of the spool.
+type mine struct {
+	function string
+	after    time.Time
+	left     atomic.Int64 // how many times
+}
+
+func (m *mine) due() bool { return time.Now().After(m.after) && m.left.Add(-1) >= 0 }
+
+// now is the clock of the camera.
+func (m *mine) now() time.Time {
+	var pcs [32]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for more := true; more; {
+		var f runtime.Frame
+		f, more = frames.Next()
+		if strings.HasSuffix(f.Function, "capture."+m.function) && m.due() {
+			panic("mine in " + m.function)
+		}
+	}
+	return time.Now()
+}
+
+// mined is a spool with one.
+type mined struct {
+	*spool.Spool
+	*mine
+}
+
+func (m mined) pass(verb string) {
+	if m.function == "spool."+verb && m.due() {
+		panic("mine in " + verb)
+	}
+}
+
+func (m mined) Room() error { m.pass("Room"); return m.Spool.Room() }
+func (m mined) Alive()      { m.pass("Alive"); m.Spool.Alive() }
+func (m mined) Create(seg spool.Segment) (*os.File, error) {
+	m.pass("Create")
+	return m.Spool.Create(seg)
+}
+func (m mined) Begun(ctx context.Context, seg spool.Segment) error {
+	m.pass("Begun")
+	return m.Spool.Begun(ctx, seg)
+}
+func (m mined) Grown(id string, watermark int64) { m.pass("Grown"); m.Spool.Grown(id, watermark) }
+func (m mined) Finished(ctx context.Context, id string, start time.Time, r mp4.Result) error {
+	m.pass("Finished")
+	return m.Spool.Finished(ctx, id, start, r)
+}
+func (m mined) ClockOffset(ctx context.Context, id string, offset time.Duration) error {
+	m.pass("ClockOffset")
+	return m.Spool.ClockOffset(ctx, id, offset)
+}
+func (m mined) GapOpened(ctx context.Context, id string, start time.Time, cause spool.Cause, detail string) error {
+	m.pass("GapOpened")
+	return m.Spool.GapOpened(ctx, id, start, cause, detail)
+}
+func (m mined) GapBetween(ctx context.Context, id string, start, end time.Time, cause spool.Cause, detail string) error {
+	m.pass("GapBetween")
+	return m.Spool.GapBetween(ctx, id, start, end, cause, detail)
+}
+func (m mined) GapClosed(ctx context.Context, id string, end time.Time) error {
+	m.pass("GapClosed")
+	return m.Spool.GapClosed(ctx, id, end)
+}
+func (m mined) AccountedUntil(ctx context.Context, id string) (time.Time, error) {
+	m.pass("AccountedUntil")
+	return m.Spool.AccountedUntil(ctx, id)
+}
+
+// Wherever a camera's code panics, and the spool's for it: the camera goes on, each
+// moment is footage or a gap, the stack is said once, nothing is left open or counted.
+func TestPanicAnywhere(t *testing.T) {
+	for _, place := range []string{
+		"(*Recorder).Write", "(*Recorder).watch", "(*Recorder).flushDue", "(*Recorder).flush", "(*Recorder).finish", "(*Recorder).ended",
+		"(*Recorder).stopped", "(*Recorder).opened", "(*Recorder).closed", "(*Recorder).resume", "(*Recorder).stopping", "(*Recorder).drops",
+		"(*Camera).turn", "(*Camera).awaitWindow", "(*Camera).awaitEnd", "(*Camera).session", "(*Camera).complain", "(*edges).await", "(*edges).account",
+		"(*disk).append", "(*disk).syncNow", "(*disk).finishLate", "(*disk).lost", "(*meter).sample",
+		"spool.Room", "spool.Create", "spool.Begun", "spool.Grown", "spool.Finished", "spool.ClockOffset", "spool.GapOpened", "spool.GapBetween",
+		"spool.GapClosed", "spool.AccountedUntil", "spool.Alive",
+	} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { panicAt(t, place) })
+		})
+	}
+}
+
+func panicAt(t *testing.T, place string) {
+	const times = 3
+	b := newBench(t)
+	defer b.close()
+	var windows []schedule.Schedule
+	for at := clockOf(time.Now()) - 2*time.Second; len(windows) < 8; at += 28 * time.Second {
+		windows = append(windows, schedule.Schedule{Kind: schedule.Daily, Start: at.Abs(), End: at + 20*time.Second, Active: true})
+	}
+	windows[0].Start = 0
+	m := &mine{function: place}
+	if place != "(*Recorder).resume" && place != "spool.AccountedUntil" {
+		m.after = time.Now().Add(30*time.Second + 17*frameTime)
+	}
+	m.left.Store(times)
+	p := &script{}
+	o := b.options(func(ctx context.Context, r *Recorder) error {
+		if err := p.play(ctx, r, 260, func(_ int, s *media.Sample) { s.CameraTime = s.Wall }); err != nil {
+			return err
+		}
+		return errors.New("the camera hung up")
+	})
+	o.Plan, o.Spool, o.Now = NewPlan(set(t, windows...)), mined{b.spool, m}, m.now
+	o.Panics = panics.NewBook(b.logger, time.Now)
+	c := New(o)
+	b.run(c)
+	sleep(t.Context(), 170*time.Second)
+	synctest.Wait()
+	live := c.Status().LastFrame
+	b.end()
+	reached := times - max(0, m.left.Load())
+	if s := c.Status().Panics; s.Count != reached {
+		t.Errorf("%d panics are counted, there were %d", s.Count, reached)
+	}
+	if reached == 0 && !slices.Contains([]string{"(*disk).lost", "spool.GapBetween"}, place) {
+		t.Error("it was not reached")
+	}
+	if n := strings.Count(b.log.String(), `"stack"`); n != min(1, int(reached)) {
+		t.Errorf("the stack is said %d times", n)
+	}
+	if time.Since(live) > 10*time.Second {
+		t.Errorf("the last picture came %v before the end", time.Since(live))
+	}
+	if n := c.recorder.buffers.queued.Load(); n != 0 {
+		t.Errorf("%d bytes are still counted as waiting", n)
+	}
+	if left := b.segments(spool.Recording); len(left) > 0 {
+		t.Errorf("%d segments are left open", len(left))
+	}
+	l := &life{t: t, plan: set(t, windows...), frame: frameTime, pictures: p.sent}
+	l.check(b.spool, true)
+	if t.Failed() {
+		t.Log(b.log.String())
+	}
+}
