@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func panicAt(t *testing.T, place string) {
 	b := newBench(t)
 	defer b.close()
 	var windows []schedule.Schedule
-	for at := clockOf(time.Now()) - 2*time.Second; len(windows) < 8; at += 28 * time.Second {
+	for at := clockOf(time.Now()) - 2*time.Second; len(windows) < 5; at += 28 * time.Second {
 		windows = append(windows, schedule.Schedule{Kind: schedule.Daily, Start: at.Abs(), End: at + 20*time.Second, Active: true})
 	}
 	windows[0].Start = 0
@@ -134,7 +135,7 @@ func panicAt(t *testing.T, place string) {
 	o.Panics = panics.NewBook(b.logger, time.Now)
 	c := New(o)
 	b.run(c)
-	sleep(t.Context(), 170*time.Second)
+	sleep(t.Context(), 100*time.Second)
 	synctest.Wait()
 	live := c.Status().LastFrame
 	b.end()
@@ -162,4 +163,96 @@ func panicAt(t *testing.T, place string) {
 	if t.Failed() {
 		t.Log(b.log.String())
 	}
+}
+
+// The part that was being filled when cutting segments panicked is given up, what was
+// whole before it stays, and the gap begins where that ends.
+func TestPanicGivesUpThePart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		m := &mine{function: "(*Recorder).Write"}
+		p := &script{}
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			return p.play(ctx, r, 1<<30, func(i int, _ *media.Sample) {
+				if i == 65 && p.count == 66 { // the parts begin with pictures 0, 25 and 50
+					m.left.Store(1)
+				}
+			})
+		})
+		o.Now = m.now
+		c := New(o)
+		b.run(c)
+		sleep(t.Context(), 8*time.Second)
+		b.end()
+		segs := b.segments(spool.Finished)
+		if len(segs) != 2 || segs[0].Frames != 50 {
+			t.Fatalf("segments %+v", segs)
+		}
+		part := p.sent[50].UTC().Truncate(time.Microsecond)
+		if d := segs[0].End.Sub(part).Abs(); d > time.Millisecond {
+			t.Errorf("the segment ends at %v, the part that is given up began at %v", segs[0].End, part)
+		}
+		for _, g := range b.gaps() {
+			if g.Cause != spool.AgentFault {
+				continue
+			}
+			if !g.Start.Equal(segs[0].End) || !g.End.Equal(segs[1].Start) || !strings.Contains(g.Detail, "mine in (*Recorder).Write") {
+				t.Errorf("gap %+v between %v and %v", g, segs[0].End, segs[1].Start)
+			}
+			return
+		}
+		t.Errorf("no gap: %+v", b.gaps())
+	})
+}
+
+// A segment over which finishing panics each time does not keep its file open for ever.
+func TestPanicEachTimeASegmentIsFinished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		c := New(b.options(nil))
+		d := c.recorder.disk
+		file, err := os.Create(filepath.Join(t.TempDir(), "segment.mp4"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		seg := &segment{open: openFile{file: file}} // without its writer
+		if err := d.do(t.Context(), job{segment: seg}); err != nil {
+			t.Fatalf("finishing has its own way with panics: %v", err)
+		}
+		for range 5 {
+			sleep(t.Context(), finishLateEvery)
+			d.finishLate(t.Context())
+		}
+		if len(d.late) > 0 || c.Status().Panics.Count != maxFinishPanics {
+			t.Errorf("%d late segments, %d panics", len(d.late), c.Status().Panics.Count)
+		}
+		if err := file.Close(); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("the file is still open: %v", err)
+		}
+		if !strings.Contains(b.log.String(), "recovered at the next start") {
+			t.Errorf("it is not said: %s", b.log.String())
+		}
+	})
+}
+
+// What a camera has left unfinished is left to the others, whatever panics meanwhile.
+func TestPanicDoesNotKeepWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		c := New(b.options(nil))
+		d := c.recorder.disk
+		file, err := os.Create(filepath.Join(t.TempDir(), "segment.mp4"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		d.late = []*segment{{open: openFile{file: file}}}
+		d.leave(t.Context())
+		if left := d.buffers.left(); len(left) != 1 || len(d.late) != 0 {
+			t.Errorf("%d are left to others, %d kept", len(left), len(d.late))
+		}
+	})
 }
