@@ -21,8 +21,8 @@ const assignedFile = "central-cameras.json"
 
 func (a *agent) buildFleet() {
 	a.fleet = newFleet(a.log, a.now)
-	buffers, book := capture.NewBuffers(), panics.NewBook(a.log, a.now)
-	build := func(s settings, plan *capture.Plan, away spool.Cause) (*capture.Camera, error) {
+	buffers, book := capture.NewBuffers(), a.fleet.panics
+	a.fleet.build = func(s settings, plan *capture.Plan, away spool.Cause) (*capture.Camera, error) {
 		stream, err := a.stream(s.camera, book.Of(s.camera.ID))
 		if err != nil {
 			return nil, err
@@ -32,23 +32,13 @@ func (a *agent) buildFleet() {
 			Spool: a.spool, Buffers: buffers, Panics: book, Log: a.log, Now: a.now, Stream: stream,
 		}), nil
 	}
-	a.fleet.build = func(s settings, plan *capture.Plan, away spool.Cause) (c *capture.Camera, err error) {
-		if panicked := book.Of(s.camera.ID).Guard("making the camera", func() { c, err = build(s, plan, away) }); panicked != nil {
-			return nil, panicked
-		}
-		return c, err
-	}
 	a.fleet.ended = func(cameraID string) {
-		_ = book.Of(cameraID).Guard("noting the end of a camera", func() { a.cameraEnded(cameraID) })
+		// Nothing is missing of a camera that is not wanted.
+		if err := a.spool.GapClosed(context.Background(), cameraID, a.now()); err != nil {
+			a.log.Error().Err(err).Str("camera", cameraID).Msg("the end of a gap could not be noted")
+		}
 	}
 	a.configure(a.cfg)
-}
-
-// cameraEnded notes that nothing is missing of a camera that is not wanted.
-func (a *agent) cameraEnded(cameraID string) {
-	if err := a.spool.GapClosed(context.Background(), cameraID, a.now()); err != nil {
-		a.log.Error().Err(err).Str("camera", cameraID).Msg("the end of a gap could not be noted")
-	}
 }
 
 // stream is how a camera's footage is got.
