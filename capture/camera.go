@@ -60,10 +60,13 @@ func New(o Options) *Camera {
 }
 
 // Status is the camera's present condition.
-func (c *Camera) Status() Status {
-	s := c.recorder.meter.snapshot()
-	s.Trouble, s.Disk, s.Panics = c.outage.Trouble(), c.recorder.disk.outage.Trouble(), c.panics.Status()
-	s.Held = c.recorder.held()
+func (c *Camera) Status() (s Status) {
+	_ = c.panics.Guard("telling the camera's condition", func() { // whoever asks tells of all cameras
+		s = c.recorder.meter.snapshot()
+		s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
+		s.Held = c.recorder.held()
+	})
+	s.Panics = c.panics.Status()
 	return s
 }
 

@@ -256,3 +256,43 @@ func TestPanicDoesNotKeepWhatIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// Whoever asks how a camera is asks about all of them: an answer comes, or an error.
+func TestPanicWhileACameraIsAskedAfter(t *testing.T) {
+	for function, ask := range map[string]func(c *Camera, s *spool.Spool) error{
+		"(*meter).snapshot": func(c *Camera, _ *spool.Spool) error { c.Status(); return nil },
+		"(*Camera).Coverage": func(c *Camera, s *spool.Spool) error {
+			_, err := c.Coverage(context.Background(), s, time.Now().Add(-time.Hour))
+			return err
+		},
+	} {
+		t.Run(function, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t)
+				defer b.close()
+				p := &script{}
+				o := b.options(func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) })
+				m := &mine{function: function}
+				o.Now = m.now
+				c := New(o)
+				b.run(c)
+				sleep(t.Context(), 5*time.Second)
+				m.left.Store(1)
+				var e *panics.Error
+				if err := ask(c, b.spool); err != nil && !errors.As(err, &e) {
+					t.Error(err)
+				}
+				if s := c.Status(); s.State != Live || s.Panics.Count != 1 {
+					t.Errorf("%+v", s)
+				}
+				if err := ask(c, b.spool); err != nil {
+					t.Errorf("the next time: %v", err)
+				}
+				b.end()
+				if n := frames(b.segments(spool.Finished)); n != p.count {
+					t.Errorf("%d of %d pictures", n, p.count)
+				}
+			})
+		})
+	}
+}
