@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture fuzz clean
+.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture soak fuzz clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -61,6 +61,11 @@ bench-fleet:
 # make torture ARGS="--for 30m --kills 7s"; bin/torture -h lists the flags.
 torture:
 	@go build -o bin/torture ./agent/torture && exec bin/torture $(ARGS)
+
+# Whether goroutines, open files and memory stay flat while cameras reconnect and
+# uploads fail: half an hour, or make soak ARGS="--for 5m". bin/torture soak -h
+soak:
+	@go build -o bin/torture ./agent/torture && exec bin/torture soak $(ARGS)
 
 fuzz:
 	@.ci/fuzz 10s

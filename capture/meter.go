@@ -7,6 +7,7 @@ import (
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 )
 
 // State is what a camera is doing.
@@ -44,6 +45,8 @@ type Status struct {
 	LastErrorAt   time.Time
 	Trouble       outage.Trouble // with the camera
 	Disk          outage.Trouble // with what it sends, on the disk
+	Panics        panics.Status  // of the camera's code
+	Held          int64          // bytes of footage in memory: not yet on the disk
 }
 
 // meterWindow is how long bit and frame rate are averaged.

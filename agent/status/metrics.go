@@ -153,6 +153,8 @@ var ofCamera = []metric[Camera]{
 	counter("camera_frames_dropped_total", "Pictures that the disk was too slow for.", byCamera, func(c Camera) float64 { return float64(c.Dropped) }),
 	counter("camera_damages_total", "Stretches that were lost to missing or broken packets.", byCamera, func(c Camera) float64 { return float64(c.Damages) }),
 	counter("camera_reconnects_total", "Sessions that have ended otherwise than by the agent.", byCamera, func(c Camera) float64 { return float64(c.Reconnects) }),
+	gauge("camera_held_bytes", "Footage in memory: what is not on the disk yet.", byCamera, func(c Camera) float64 { return float64(c.Held) }),
+	counter("camera_panics_total", "Panics in the agent's code for this camera; the log has the stack.", byCamera, func(c Camera) float64 { return float64(c.Panics) }),
 }
 
 var ofDestination = []metric[Destination]{

@@ -68,6 +68,8 @@ type Camera struct {
 	Reconnects    int64
 	Damages       int64          // stretches that were lost to missing or broken packets
 	Dropped       int64          // pictures that the disk was too slow for
+	Panics        int64          // of the agent's code for this camera
+	Held          int64          // bytes of footage in memory
 	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastHour      Coverage
 	LastDay       Coverage
