@@ -38,6 +38,7 @@ func (r *Record) lines() []line {
 		{"goroutines", 1, bound{0.10, 5}, func(s Sample) float64 { return s.Goroutines }},
 		{"open files", 1, bound{0.10, 3}, func(s Sample) float64 { return s.OpenFiles }},
 		{"heap in use, MB", mb, bound{0.15, 3 * mb}, func(s Sample) float64 { return s.Heap }},
+		{"heap goal, MB", mb, bound{0.15, 3 * mb}, func(s Sample) float64 { return s.Goal }},
 		{"resident, MB", mb, bound{0.10, 6 * mb}, func(s Sample) float64 { return s.Resident }},
 	}
 	for i, id := range r.Cameras {

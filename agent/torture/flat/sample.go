@@ -19,7 +19,8 @@ type Sample struct {
 	Started    float64 // of the process, in Unix time: another one is another process
 	Goroutines float64
 	OpenFiles  float64
-	Heap       float64            // bytes in use
+	Heap       float64            // bytes in use, garbage included
+	Goal       float64            // bytes at which the next collection begins: what lives, doubled
 	Resident   float64            // bytes of memory
 	Held       map[string]float64 // bytes of footage in memory, by camera
 	Reconnects map[string]float64 // by camera
@@ -62,7 +63,7 @@ func Parse(in io.Reader) (s Sample, err error) {
 	}
 	for name, into := range map[string]*float64{
 		"process_start_time_seconds": &s.Started, "go_goroutines": &s.Goroutines, "process_open_fds": &s.OpenFiles,
-		"go_memstats_heap_inuse_bytes": &s.Heap, "process_resident_memory_bytes": &s.Resident,
+		"go_memstats_heap_inuse_bytes": &s.Heap, "go_memstats_next_gc_bytes": &s.Goal, "process_resident_memory_bytes": &s.Resident,
 		"recording_agent_camera_panics_total": &s.Panics, "recording_agent_destination_failures_total": &s.Failures,
 		"recording_agent_destination_segments_total": &s.Uploaded,
 	} {
