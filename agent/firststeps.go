@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -62,24 +64,30 @@ func (f *first) check(c *cobra.Command) error {
 	return check.RunE(check, nil)
 }
 
+// nextSteps says what to do with the configuration.
 func nextSteps(path, listen string) string {
 	flag := ""
 	if path != config.SystemPath() {
 		flag = " --config " + shellWord(path)
 	}
-	return fmt.Sprintf(`  recording-agent run%s        # try it here; Ctrl-C ends it
-  recording-agent install%s    # as administrator: make it a service of this host
-  recording-agent start        # and start that
-  http://%s/                   # in a browser on this host: what it does
-`, flag, flag, listen)
+	var out strings.Builder
+	lines := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
+	for _, step := range [][2]string{
+		{"recording-agent run" + flag, "try it here; Ctrl-C ends it"},
+		{"recording-agent install" + flag, "as administrator: make it a service of this host"},
+		{"recording-agent start", "and start that"},
+		{"http://" + listen + "/", "in a browser on this host: what it does"},
+	} {
+		fmt.Fprintf(lines, "  %s\t# %s\n", step[0], step[1])
+	}
+	_ = lines.Flush() // to a string
+	return out.String()
 }
 
 // shellWord is a path as it can be typed.
 func shellWord(path string) string {
-	for _, r := range path {
-		if r == ' ' {
-			return `"` + path + `"`
-		}
+	if strings.ContainsRune(path, ' ') {
+		return `"` + path + `"`
 	}
 	return path
 }
