@@ -36,6 +36,7 @@ type world struct {
 	spool *spool.Spool
 	page  *Page
 	url   string
+	grow  func(rounds int) // appends to what was recorded last
 
 	mu       sync.Mutex
 	now      time.Time
@@ -243,22 +244,26 @@ func (w *world) record(camera string, c clip, start time.Time, rounds int, finis
 	w.t.Cleanup(func() { file.Close() })
 	out, err := mp4.NewWriter(file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: camera, ClientName: "warehouse-7", Start: start}, []media.Track{c.track}, mp4.Reserve(time.Minute, 25, nil))
 	must(w.t, err)
-	part := mp4.NewPart()
-	for round := range rounds {
-		shift := int64(round) * int64(clips.Length) * 90000 / int64(time.Second)
-		for i := range c.samples {
-			if i%25 == 0 {
-				part.Reset(c.track.Codec)
-			}
-			s := c.samples[i]
-			s.DTS, s.PTS = s.DTS+shift, s.PTS+shift
-			part.Add(&s)
-			if i%25 == 24 || i == len(c.samples)-1 {
-				must(w.t, out.Append(part))
+	part, round := mp4.NewPart(), 0
+	grow := func(rounds int) {
+		for end := round + rounds; round < end; round++ {
+			shift := int64(round) * int64(clips.Length) * 90000 / int64(time.Second)
+			for i := range c.samples {
+				if i%25 == 0 {
+					part.Reset(c.track.Codec)
+				}
+				s := c.samples[i]
+				s.DTS, s.PTS = s.DTS+shift, s.PTS+shift
+				part.Add(&s)
+				if i%25 == 24 || i == len(c.samples)-1 {
+					must(w.t, out.Append(part))
+				}
 			}
 		}
+		must(w.t, out.Sync())
 	}
-	must(w.t, out.Sync())
+	grow(rounds)
+	w.grow = grow
 	must(w.t, w.spool.Begun(ctx, seg))
 	if finish {
 		r, err := out.Finish()
