@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"recording-agent/agent/central/centraltest"
 	"recording-agent/agent/config"
 	"recording-agent/uploader/s3/s3test"
 )
@@ -166,7 +167,6 @@ func TestInitChecks(t *testing.T) {
 			}
 			return failure
 		}}
-		check.AddCommand(&cobra.Command{Use: "camera"})
 		root.AddCommand(check, initCommand(&file))
 		root.SetOut(said)
 		root.SetArgs([]string{"init", "--local", "--camera", "gate=rtsp://127.0.0.1:9/1"})
@@ -180,20 +180,21 @@ func TestInitChecks(t *testing.T) {
 	}
 }
 
-// What "init" has written records, uploads and registers.
+// What "init" has written stands all checks, and records, uploads and registers.
 func TestInitThenRecord(t *testing.T) {
 	h := newHost(t)
 	if err := os.Remove(h.config()); err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"init", "--no-check", "--client-name", "host", "--data-dir", h.data(), "--central-url", "http://" + h.toRows.Address, "--client-id", siteID,
+	args := []string{"init", "--client-name", "host", "--data-dir", h.data(), "--central-url", "http://" + h.toRows.Address, "--client-id", siteID,
 		"--bucket", hostBucket, "--region", s3test.Region, "--endpoint", "http://" + h.toStore.Address, "--path-style"}
 	env := []string{"AGENT_CENTRAL_TOKEN=test", "AGENT_S3_ACCESS_KEY_ID=" + s3test.AccessKey, "AGENT_S3_SECRET_ACCESS_KEY=" + s3test.SecretKey}
 	for _, id := range h.cameras {
 		args = append(args, "--camera", id+"="+strings.Replace(h.hub.URL(id), "rtsp://", "rtsp://admin@", 1))
 		env = append(env, "AGENT_CAMERA_PASSWORD_"+strings.ToUpper(strings.ReplaceAll(id, "-", "_"))+"=test")
 	}
-	if said, code := setUp(t, h.dir, "", env, args...); code != 0 {
+	h.central.Assign([]centraltest.Camera{h.assignable(0), h.assignable(1)}, nil)
+	if said, code := setUp(t, h.dir, "", env, args...); code != 0 || !strings.Contains(said, " 0 failed") {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	written(t, h.dir)

@@ -35,8 +35,10 @@ func (f *first) finish(c *cobra.Command, d *setup.Draft) error {
 		fmt.Fprintln(out, "written:", file)
 	}
 	*f.file = path
-	for _, warning := range w.Config.Warnings {
-		fmt.Fprintln(out, "warning:", warning)
+	if f.noCheck { // which says them as well
+		for _, warning := range w.Config.Warnings {
+			fmt.Fprintln(out, "warning:", warning)
+		}
 	}
 	tried := f.check(c)
 	fmt.Fprintf(out, "\nNext:\n%s", nextSteps(path, w.Config.Status.Listen))
@@ -46,18 +48,14 @@ func (f *first) finish(c *cobra.Command, d *setup.Draft) error {
 	return nil
 }
 
-// check does what "recording-agent check" does, if it knows more than the configuration,
-// which is valid.
+// check does what "recording-agent check" does.
 func (f *first) check(c *cobra.Command) error {
 	if f.noCheck {
 		return nil
 	}
 	check, _, err := c.Root().Find([]string{"check"})
-	if err != nil || check.RunE == nil {
-		return nil
-	}
-	if camera, _, err := check.Find([]string{"camera"}); err != nil || camera == check {
-		return nil
+	if err != nil {
+		return fmt.Errorf("find what tries a configuration: %w", err)
 	}
 	fmt.Fprintln(c.OutOrStdout())
 	check.SetContext(c.Context())

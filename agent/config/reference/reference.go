@@ -23,7 +23,7 @@ How values are written:
 | type | is written as |
 |---|---|
 | text | in quotes |
-| secret | in quotes: ` + "`\"env:NAME\"`" + ` from the agent's environment, ` + "`\"file:/path\"`" + ` from a file without its last line break, or the value itself |
+| secret | in quotes, in one of the forms below |
 | duration | in quotes: ` + "`\"500ms\"`, `\"10s\"`, `\"5m\"`, `\"1h30m\"`, `\"7d\"`" + ` |
 | size | in quotes: ` + "`B`, `KB`, `MB`, `GB` (thousands), `KiB`, `MiB`, `GiB`" + ` (1024) |
 | size, percentage, or both | ` + "`\"2GiB\"`, `\"5%\"`, or `\"5% or 2GiB\"`" + ` for whichever is less |
@@ -46,6 +46,9 @@ func Markdown(example string) (string, error) {
 	}
 	var out strings.Builder
 	out.WriteString(head)
+	if _, forms, ok := strings.Cut(layout.Head, "\n#\n# "); ok { // of secrets
+		out.WriteString("\n" + strings.ReplaceAll(strings.ReplaceAll(strings.Replace(forms, "\n", "\n\n", 1), "\n#   ", "\n    "), "\n# ", "\n"))
+	}
 	for _, s := range layout.Sections {
 		section(&out, s, keys)
 	}
