@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -198,6 +199,38 @@ func TestInitThenRecord(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, said)
 	}
 	written(t, h.dir)
+	h.recordsAsWritten()
+}
+
+// What "import-env" has written records what central assigns, as the predecessor did.
+func TestImportEnvThenRecord(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
+	h := newHost(t)
+	if err := os.Remove(h.config()); err != nil {
+		t.Fatal(err)
+	}
+	env := filepath.Join(h.dir, ".env")
+	text := fmt.Sprintf("BACKEND_API_URL=http://%s\nCLIENT_TOKEN=test\nCLIENT_ID=%s\nSYNC_INTERVAL_SECONDS=5\nAWS_REGION_NAME=%s\nAWS_BUCKET_NAME=%s\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n",
+		h.toRows.Address, siteID, s3test.Region, hostBucket, s3test.AccessKey, s3test.SecretKey)
+	if err := os.WriteFile(env, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, code := setUp(t, h.dir, "", nil, "import-env", env, "--no-check", "--client-name", "host", "--data-dir", h.data()); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, said)
+	}
+	h.edit(`# endpoint = ""`, `endpoint = "http://`+h.toStore.Address+`"`) // the predecessor knew AWS only
+	h.edit(`# path_style = false`, `path_style = true`)
+	first, second := h.assignable(0), h.assignable(1)
+	h.central.Assign([]centraltest.Camera{first, second}, []centraltest.Schedule{allDay(firstSchedule, first), allDay(secondSchedule, second)})
+	h.recordsAsWritten()
+}
+
+// recordsAsWritten runs the agent with what was written, and wants all of it to go the
+// whole way.
+func (h *host) recordsAsWritten() {
+	h.t.Helper()
 	h.edit(`# duration = "5m"`, `duration = "5s"`)
 	h.edit(`# listen = "127.0.0.1:8001"`, `listen = "`+h.status+`"`)
 	h.start()
