@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture soak fuzz clean
+.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture soak fuzz docs clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -69,6 +69,10 @@ soak:
 
 fuzz:
 	@.ci/fuzz 10s
+
+# docs/configuration.md, from agent.example.toml and the code that reads it.
+docs:
+	go test -count=1 -run TestReferenceIsCurrent ./agent/config/reference -update
 
 clean:
 	rm -rf bin dist

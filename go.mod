@@ -21,6 +21,7 @@ require (
 	github.com/gofrs/flock v0.13.2
 	github.com/google/uuid v1.6.0
 	github.com/hanwen/go-fuse/v2 v2.12.1
+	github.com/joho/godotenv v1.5.1
 	github.com/kardianos/service v1.3.0
 	github.com/minio/crc64nvme v1.1.1
 	github.com/pb33f/libopenapi v0.41.8

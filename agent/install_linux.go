@@ -40,7 +40,7 @@ func prepareHost(sc *service.Config, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := readableBy(cfg.Path, gid); err != nil {
+	if err := errors.Join(readableBy(cfg.Path, gid), secretsReadableBy(cfg, gid)); err != nil {
 		return err
 	}
 	if err := tryConfig(sc.Executable, cfg.Path, uint32(uid), uint32(gid)); err != nil {

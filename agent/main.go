@@ -64,6 +64,7 @@ waits on the disk.`,
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unusableError{err} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), salvageCommand(&file), versionCommand())
+	root.AddCommand(initCommand(&file), importEnvCommand(&file))
 	root.AddCommand(serviceCommands(&file)...)
 	unusableArguments(root)
 	return root
