@@ -33,7 +33,11 @@ func (a *agent) glance(ctx context.Context) (status.Snapshot, error) {
 		s.Destinations = append(s.Destinations, a.destinationState(i, d))
 	}
 	if a.reconciler != nil {
-		pending, err := a.spool.UnreportedCount(ctx)
+		unsent, err := a.spool.UnsentByCamera(ctx)
+		if err != nil {
+			return s, err
+		}
+		pending, err := a.spool.UnreportedCount(ctx, unsent)
 		if err != nil {
 			return s, err
 		}

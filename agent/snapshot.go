@@ -7,6 +7,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/agent/status"
 	"recording-agent/capture"
+	"recording-agent/capture/spool"
 )
 
 // snapshot collects the state for the status port.
@@ -19,13 +20,13 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
 		return s, err
 	}
-	unsafe, err := a.unsafe(ctx)
+	unsent, err := a.spool.UnsentByCamera(ctx)
 	if err != nil {
 		return s, err
 	}
 	for _, c := range a.fleet.statuses() {
 		shown := a.cameraSnapshot(ctx, c)
-		shown.Unsafe = unsafe(c)
+		shown.Unsafe = a.unsafe(ctx, c, unsent)
 		if err := a.account(ctx, c.ID, &shown); err != nil {
 			return s, err
 		}
@@ -35,16 +36,12 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
 	}
 	for i, d := range a.cfg.Destinations() {
-		backlog, err := a.spool.Backlog(ctx, d.Name)
-		if err != nil {
-			return s, err
-		}
-		one := a.destinationState(i, d)
+		one, backlog := a.destinationState(i, d), backlogOf(unsent, d.Name)
 		one.BacklogSegs, one.BacklogBytes, one.BacklogSeconds = backlog.Segments, backlog.Bytes, backlog.Duration.Seconds()
 		s.Destinations = append(s.Destinations, one)
 	}
 	if a.reconciler != nil {
-		pending, err := a.spool.UnreportedCount(ctx)
+		pending, err := a.spool.UnreportedCount(ctx, unsent)
 		if err != nil {
 			return s, err
 		}
@@ -65,6 +62,16 @@ func (a *agent) destinationState(i int, d config.Destination) status.Destination
 		LastSuccess: u.LastSuccess, LastError: u.LastError, Remedy: u.Remedy,
 		Totals: status.DestinationTotals(u.Totals),
 	}
+}
+
+// backlogOf is what a destination has yet to receive and confirm.
+func backlogOf(unsent []spool.Unsent, destination string) (b spool.Backlog) {
+	for _, u := range unsent {
+		if u.Destination == destination {
+			b.Add(u.Backlog)
+		}
+	}
+	return b
 }
 
 func (a *agent) centralState(pending int) *status.Central {

@@ -67,20 +67,19 @@ func (a *agent) totals(ctx context.Context) (status.Totals, error) {
 	return out, nil
 }
 
-// unsafe tells how much footage of a camera is only on this host. Where nothing is
+// unsafe is how much footage of a camera is only on this host. Where nothing is
 // uploaded it is not told.
-func (a *agent) unsafe(ctx context.Context) (of func(c capture.Status) *time.Duration, err error) {
+func (a *agent) unsafe(ctx context.Context, c capture.Status, unsent []spool.Unsent) *time.Duration {
 	if len(a.uploaders) == 0 {
-		return func(capture.Status) *time.Duration { return nil }, nil
+		return nil
 	}
-	finished, err := a.spool.Unsafe(ctx)
-	if err != nil {
-		return nil, err
+	all := a.unsafeOpen(ctx, c)
+	for _, u := range unsent {
+		if u.CameraID == c.ID {
+			all += u.Unsafe
+		}
 	}
-	return func(c capture.Status) *time.Duration {
-		all := finished[c.ID] + a.unsafeOpen(ctx, c)
-		return &all
-	}, nil
+	return &all
 }
 
 // unsafeOpen is how much of the segment that is being recorded would be lost with
