@@ -48,6 +48,7 @@ type agent struct {
 	assigned   *central.Assignments // nil unless central's cameras are recorded
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
+	reader     ledgerReader
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -139,6 +140,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
+	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.build()
 	return a.run(ctx)
 }

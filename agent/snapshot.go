@@ -10,42 +10,32 @@ import (
 	"recording-agent/capture/spool"
 )
 
-// snapshot collects the state for the status port.
+// snapshot collects the state for the status port. While the ledger cannot be read it
+// has what that had last said, and why.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	held, err := a.spool.HeldBack(ctx)
-	if err != nil {
-		return status.Snapshot{}, err
+	ledger, err := a.readLedger(ctx)
+	if ctx.Err() != nil {
+		return status.Snapshot{}, ctx.Err()
 	}
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: held}
-	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
-		return s, err
-	}
-	unsent, err := a.spool.UnsentByCamera(ctx)
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: ledger.heldBack, Disk: a.diskState(ledger.losses)}
 	if err != nil {
-		return s, err
+		s.Ledger = &status.LedgerTrouble{Cause: err.Error(), Remedy: readRemedy, Known: ledger.at}
 	}
 	for _, c := range a.fleet.statuses() {
-		shown := a.cameraSnapshot(ctx, c)
-		shown.Unsafe = a.unsafe(ctx, c, unsent)
-		if err := a.account(ctx, c.ID, &shown); err != nil {
-			return s, err
-		}
+		shown := cameraState(c)
+		ledger.fill(&shown)
 		s.Cameras = append(s.Cameras, shown)
 	}
 	for _, one := range a.fleet.schedules() {
 		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
 	}
 	for i, d := range a.cfg.Destinations() {
-		one, backlog := a.destinationState(i, d), backlogOf(unsent, d.Name)
+		one, backlog := a.destinationState(i, d), ledger.backlog(d.Name)
 		one.BacklogSegs, one.BacklogBytes, one.BacklogSeconds = backlog.Segments, backlog.Bytes, backlog.Duration.Seconds()
 		s.Destinations = append(s.Destinations, one)
 	}
 	if a.reconciler != nil {
-		pending, err := a.spool.UnreportedCount(ctx, unsent)
-		if err != nil {
-			return s, err
-		}
-		s.Central = a.centralState(pending)
+		s.Central = a.centralState(ledger.pending)
 	}
 	if a.assigned != nil {
 		c := a.assigned.Status()
@@ -64,16 +54,6 @@ func (a *agent) destinationState(i int, d config.Destination) status.Destination
 	}
 }
 
-// backlogOf is what a destination has yet to receive and confirm.
-func backlogOf(unsent []spool.Unsent, destination string) (b spool.Backlog) {
-	for _, u := range unsent {
-		if u.Destination == destination {
-			b.Add(u.Backlog)
-		}
-	}
-	return b
-}
-
 func (a *agent) centralState(pending int) *status.Central {
 	c := a.reconciler.Status()
 	return &status.Central{URL: a.cfg.Central.URL, Connected: c.Connected, Pending: pending, LastSuccess: c.LastSuccess, LastError: c.LastError, Remedy: c.Remedy}
@@ -88,28 +68,25 @@ func cameraState(c capture.Status) status.Camera {
 	}
 }
 
-func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
-	out := cameraState(c)
-	if a.reconciler != nil && c.Segment != "" {
-		// In its first second a segment has no row yet.
-		if seg, err := a.spool.Segment(ctx, c.Segment); err == nil {
-			out.RecordingID = seg.Central.RecordingID
-		}
+// recordingID is what central calls the segment that is being recorded; empty if it
+// does not know it, and in the segment's first second, when it has no row.
+func (a *agent) recordingID(ctx context.Context, segment string) string {
+	if a.reconciler == nil || segment == "" {
+		return ""
 	}
-	return out
+	seg, err := a.spool.Segment(ctx, segment)
+	if err != nil {
+		return ""
+	}
+	return seg.Central.RecordingID
 }
 
-func (a *agent) diskSnapshot(ctx context.Context, out *status.Disk) error {
-	losses, err := a.spool.Losses(ctx)
-	if err != nil {
-		return err
-	}
+func (a *agent) diskState(losses spool.Losses) status.Disk {
 	d := a.retention.Status()
-	*out = status.Disk{
+	return status.Disk{
 		FreeBytes: d.Free, TotalBytes: d.Total, FillRate: d.FillRate, Trouble: d.Trouble,
 		LostSegments: losses.Segments, LostBytes: losses.Bytes, LastLoss: losses.Last,
 	}
-	return nil
 }
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {

@@ -12,12 +12,20 @@ type Snapshot struct {
 	Started      time.Time
 	Disk         Disk
 	Clock        Clock
-	HeldBack     int // segments that wait for the clock
+	Ledger       *LedgerTrouble // nil: it is read
+	HeldBack     int            // segments that wait for the clock
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
 	Central      *Central // nil: not configured
 	Sync         *Sync    // nil: central's cameras are not recorded
+}
+
+// LedgerTrouble is why the ledger cannot be read. What a snapshot has from it is what
+// was known then: backlogs, coverage, gaps, losses, what central has yet to be told.
+type LedgerTrouble struct {
+	Cause, Remedy string
+	Known         time.Time // zero: nothing is
 }
 
 // Disk is what there is of the disk that segments are written to.
