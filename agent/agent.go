@@ -260,6 +260,9 @@ func (a *agent) buildCentral() {
 	client := central.NewClient(central.Options{URL: a.cfg.Central.URL, Token: a.cfg.Central.Token.Reveal()})
 	a.reconciler = central.NewReconciler(a.spool, a.spool.Subscribe(), client, a.log, a.now)
 	a.reconciler.Latency = a.latencies.Completed()
+	if len(a.uploaders) > 0 {
+		a.reconciler.Arrived = a.uploaders[0].Arrived
+	}
 	a.heartbeat = &central.Heartbeat{
 		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
 	}

@@ -105,6 +105,13 @@ func (s *Spool) LiveDelivery(ctx context.Context, segmentID, destination string)
 		segmentID, destination)
 }
 
+// LostDelivery is the delivery of a segment whose file is gone, and that the
+// destination has not confirmed; nil when there is none.
+func (s *Spool) LostDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
+	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'missing'`,
+		segmentID, destination)
+}
+
 func (s *Spool) job(ctx context.Context, where, segmentID, destination string) (*Job, error) {
 	jobs, err := s.jobs(ctx, where, segmentID, destination)
 	if err != nil {
