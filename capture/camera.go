@@ -58,6 +58,7 @@ func New(o Options) *Camera {
 // Status is the camera's present condition.
 func (c *Camera) Status() Status {
 	s := c.recorder.meter.snapshot()
+	s.Queued = c.recorder.queued()
 	s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
 	return s
 }

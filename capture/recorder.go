@@ -313,6 +313,17 @@ func (r *Recorder) take() (job, bool) {
 	return r.queue.take()
 }
 
+// queued is how many bytes have come and are not written yet.
+func (r *Recorder) queued() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.queue.bytes + r.queue.taken
+	if r.part != nil {
+		n += int64(r.part.Size())
+	}
+	return n
+}
+
 // run writes until ctx ends, then writes what is left. What it does must not be
 // cut short half-way, so the ledger is not given ctx.
 func (r *Recorder) run(ctx context.Context) {

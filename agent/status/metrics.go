@@ -148,6 +148,7 @@ var ofCamera = []metric[Camera]{
 	counter("camera_frames_total", "Pictures that came since the agent was started.", byCamera, func(c Camera) float64 { return float64(c.Frames) }),
 	counter("camera_bytes_total", "Bytes of pictures and sound that came since the agent was started.", byCamera, func(c Camera) float64 { return float64(c.Bytes) }),
 	counter("camera_frames_dropped_total", "Pictures that the disk was too slow for.", byCamera, func(c Camera) float64 { return float64(c.Dropped) }),
+	gauge("camera_queue_bytes", "Bytes that have come from the camera and wait for the disk, the part that is being filled included.", byCamera, func(c Camera) float64 { return float64(c.Queued) }),
 	counter("camera_damages_total", "Stretches that were lost to missing or broken packets.", byCamera, func(c Camera) float64 { return float64(c.Damages) }),
 	counter("camera_reconnects_total", "Sessions that have ended otherwise than by the agent.", byCamera, func(c Camera) float64 { return float64(c.Reconnects) }),
 }
