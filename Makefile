@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet torture soak fuzz docs clean
+.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet bench-status torture soak fuzz docs clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -55,6 +55,9 @@ bench-backlog:
 
 bench-fleet:
 	go run ./agent/bench fleet $(ARGS)
+
+bench-status:
+	go run ./agent/bench status $(ARGS)
 
 # The proof that nothing is lost: what is done to the agent, and what has to be there
 # afterwards, is in agent/torture. As root it fills a disk as well. The long form:

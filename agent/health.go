@@ -39,7 +39,7 @@ func (a *agent) problems() []status.Problem {
 		all = append(all, complaintsOf(c, a.now())...)
 	}
 	room := a.retention.Status()
-	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0},
+	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0}, complaint{"the ledger cannot be read", a.reader.trouble.Trouble(), 0},
 		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
 	for i, d := range a.cfg.Destinations() {
 		if s := a.uploaders[i].Status(); d.Required {
@@ -78,7 +78,8 @@ func lasting(all []complaint, now time.Time) (out []status.Problem) {
 
 const (
 	lookAtDisk  = 5 * time.Second
-	lookAgain   = 3 // looks of which one writes to the ledger, as long as that works
+	lookAgain   = 3             // looks of which one writes to the ledger, as long as that works
+	readAgain   = 2 * lookAgain // looks of which one reads what /status tells, the same
 	checkWithin = 10 * time.Second
 )
 
@@ -95,6 +96,9 @@ func (a *agent) watchDisk(ctx context.Context, renew func(cause error)) error {
 		}
 		failing := !a.disk.Trouble().Since.IsZero()
 		err := a.checkDisk(ctx, failing || turn%lookAgain == 0)
+		if err == nil && (turn%readAgain == 0 || !a.reader.trouble.Trouble().Since.IsZero()) {
+			err = a.checkReading(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -116,6 +120,13 @@ func (a *agent) checkDisk(ctx context.Context, ledger bool) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	return a.spool.Check(ctx)
+}
+
+// checkReading reads what the state is told from. Only damage is an error here: any
+// other trouble with it is a problem of its own.
+func (a *agent) checkReading(ctx context.Context) error {
+	_, err := a.readLedger(ctx)
+	return spool.Damage(err)
 }
 
 // renewable: a new start mends it.

@@ -64,7 +64,7 @@ func (c *Camera) Status() (s Status) {
 	_ = c.panics.Guard("telling the camera's condition", func() { // whoever asks tells of all cameras
 		s = c.recorder.meter.snapshot()
 		s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
-		s.Held = c.recorder.held()
+		s.Queued = c.recorder.queued()
 	})
 	s.Panics = c.panics.Status()
 	return s

@@ -322,25 +322,25 @@ func (r *Recorder) flushDue() {
 	}
 }
 
-// held is how much of the camera's footage is in memory, in bytes.
-func (r *Recorder) held() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	held := r.queue.bytes
-	if r.ahead != nil {
-		held += r.ahead.bytes
-	}
-	if r.part != nil {
-		held += int64(r.part.Size())
-	}
-	return held
-}
-
 // take returns the next job.
 func (r *Recorder) take() (job, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.queue.take()
+}
+
+// queued is how many bytes have come and are not written yet.
+func (r *Recorder) queued() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.queue.bytes + r.queue.taken
+	if r.ahead != nil {
+		n += r.ahead.bytes
+	}
+	if r.part != nil {
+		n += int64(r.part.Size())
+	}
+	return n
 }
 
 // run writes until ctx ends, then writes what is left. What it does must not be

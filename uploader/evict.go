@@ -100,7 +100,7 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, free uint64) bo
 		log.Error().Msg("local file deleted to make room before every required destination had it; a mirror has it")
 	case r.opts.Anywhere:
 		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").
-			Msg("FOOTAGE LOST: the disk was nearly full, and the oldest segment was deleted before it was uploaded")
+			Msg("FOOTAGE GIVEN UP: the disk was nearly full, and the oldest segment was deleted before a destination had confirmed it")
 	default:
 		log.Info().Msg("local file deleted: room is needed")
 	}

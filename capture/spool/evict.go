@@ -42,10 +42,11 @@ const worth = `CASE
 // Locals lists finished segments in the order in which their files should go when
 // room is needed: by their worth, then oldest first, which is not what a clock that is
 // not set says. Those that ended after endedBefore are left out, unless that is zero, and those of
-// which it is not known yet.
+// which it is not known yet; one whose times nobody knows ended when a clock that can be
+// believed was first seen behind it.
 func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]Local, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT `+segmentColumns+`, `+worth+` AS worth FROM segments
-		WHERE state = 'finished' AND (?3 = 0 OR end_us < ?3 AND dated <> 'later') ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
+		WHERE state = 'finished' AND (?3 = 0 OR CASE dated WHEN 'later' THEN 0 WHEN 'never' THEN seen_us <> 0 AND seen_us < ?3 ELSE end_us < ?3 END) ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
 		centralConfigured, s.names(false), micros(endedBefore), limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list local segments: %w", err)

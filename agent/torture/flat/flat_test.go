@@ -59,9 +59,9 @@ process_open_fds 17
 go_memstats_heap_inuse_bytes 2.5e+07
 go_memstats_next_gc_bytes 2e+07
 process_resident_memory_bytes 6e+07
-# TYPE recording_agent_camera_held_bytes gauge
-recording_agent_camera_held_bytes{camera="gate"} 100
-recording_agent_camera_held_bytes{camera="yard"} 200
+# TYPE recording_agent_camera_queue_bytes gauge
+recording_agent_camera_queue_bytes{camera="gate"} 100
+recording_agent_camera_queue_bytes{camera="yard"} 200
 # TYPE recording_agent_camera_panics_total counter
 recording_agent_camera_panics_total{camera="gate"} 1
 recording_agent_camera_panics_total{camera="yard"} 2

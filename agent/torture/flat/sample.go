@@ -73,7 +73,7 @@ func Parse(in io.Reader) (s Sample, err error) {
 		}
 		*into = values[""]
 	}
-	if s.Held, err = byLabel(families, "recording_agent_camera_held_bytes", "camera"); err != nil {
+	if s.Held, err = byLabel(families, "recording_agent_camera_queue_bytes", "camera"); err != nil {
 		return s, err
 	}
 	s.Reconnects, err = byLabel(families, "recording_agent_camera_reconnects_total", "camera")
