@@ -43,7 +43,9 @@ type AbsentError struct {
 	Key, Store string
 }
 
-func (e *AbsentError) Error() string { return fmt.Sprintf("there is no object %q in %s", e.Key, e.Store) }
+func (e *AbsentError) Error() string {
+	return fmt.Sprintf("there is no object %q in %s", e.Key, e.Store)
+}
 
 // Stat asks the store for what it knows of an object. It is an *AbsentError when
 // there is none under the key.
