@@ -79,6 +79,7 @@ func TestCamerasOfCentral(t *testing.T) {
 	h.central.Assign([]centraltest.Camera{first}, []centraltest.Schedule{allDay(firstSchedule, first)})
 	h.untilStates(15*time.Second, "recording")
 	time.Sleep(6 * time.Second)
+	h.untilSegments(h.cameras[0], 3)
 	cameras := h.shows()
 	files := h.picturesOnDisk()
 	h.stop()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -76,6 +77,23 @@ func (h *host) whole(ledger *spool.Spool, camera string, counted int64) {
 	h.t.Logf("camera %s: %d pictures in %v at %.2f a second, %d had been counted, %d segments", camera, pictures, span, segments[0].FrameRate, counted, len(segments))
 }
 
+// untilSegments waits until a camera has begun its n-th segment.
+func (h *host) untilSegments(camera string, n int) {
+	h.t.Helper()
+	h.until(30*time.Second, func() string {
+		got := 0
+		for _, file := range h.files() {
+			if strings.Contains(file, camera) {
+				got++
+			}
+		}
+		if got < n {
+			return fmt.Sprintf("%d segments of camera %s, it has %d", n, camera, got)
+		}
+		return ""
+	})
+}
+
 // A changed configuration touches what was changed. One that is not valid touches
 // nothing, and what takes a restart is said.
 func TestReload(t *testing.T) {
@@ -126,6 +144,7 @@ func TestReload(t *testing.T) {
 	if strings.Contains(said, "segment begun") {
 		t.Errorf("the log's level has not changed:\n%s", said)
 	}
+	h.untilSegments(h.cameras[0], 3)
 	cameras = h.shows()
 	h.stop()
 	if cameras[0].Reconnects > 0 || len(cameras) != 2 {

@@ -279,6 +279,7 @@ func TestPlaysInChromium(t *testing.T) {
 	length := 5 * clips.Length // 16 s
 	first := w.record("gate", c, noon.Add(-2*length), 5, true)
 	second := w.record("gate", c, first.End, 5, false)
+	grow := w.grow
 	w.record("yard", c265, noon.Add(-2*length), 5, true)
 	w.serve(t)
 	b := openBrowser(t, chromedp.Flag("autoplay-policy", "user-gesture-required"))
@@ -309,6 +310,10 @@ func TestPlaysInChromium(t *testing.T) {
 	if text := evaluate[string](b, "byId('player-said').textContent"); !strings.Contains(text, "still being recorded") {
 		t.Errorf("of the open segment it says %q", text)
 	}
+	evaluate[bool](b, "byId('video').currentTime = byId('video').duration - 0.5, true")
+	b.until("byId('player-said').textContent.includes('goes on by itself')")
+	grow(2)
+	b.until(fmt.Sprintf("byId('video').currentTime > %.1f && !byId('video').paused", length.Seconds()+0.2))
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.until("!byId('player').open && document.activeElement.id === 'camera-gate-bar'")
 

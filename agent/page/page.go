@@ -58,12 +58,13 @@ type Page struct {
 	origins *origins
 	plays   chan struct{} // one for each file that is being served
 	trouble *outage.Outage
+	mux     *http.ServeMux
 }
 
 // New prepares a page.
 func New(o Options) *Page {
 	p := &Page{opts: o, origins: newOrigins(o.Destinations), plays: make(chan struct{}, maxPlays), trouble: outage.New(o.Log, "the page cannot be brought up to date", o.Now)}
-	p.watch = newWatch(p)
+	p.watch, p.mux = newWatch(p), p.handler()
 	return p
 }
 
@@ -83,16 +84,32 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, http.StatusMethodNotAllowed, "Method Not Allowed")
 		return
 	}
+	p.mux.ServeHTTP(w, r)
+}
+
+// routes are what the page answers; openapi.yaml of package status describes them.
+func (p *Page) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/":                       p.overview,
+		"/assets/{name}":          p.asset,
+		"/api/v1/timeline":        p.timeline,
+		"/api/v1/moment":          p.momentAt,
+		"/api/v1/events":          p.events,
+		"/play/camera/{camera}":   p.player,
+		"/play/segment/{segment}": p.segment,
+	}
+}
+
+func (p *Page) handler() *http.ServeMux {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/{$}", p.overview)
-	mux.HandleFunc("/assets/{name}", p.asset)
-	mux.HandleFunc("/api/v1/timeline", p.timeline)
-	mux.HandleFunc("/api/v1/moment", p.momentAt)
-	mux.HandleFunc("/api/v1/events", p.events)
-	mux.HandleFunc("/play/camera/{camera}", p.player)
-	mux.HandleFunc("/play/segment/{segment}", p.segment)
+	for path, answer := range p.routes() {
+		if path == "/" {
+			path = "/{$}"
+		}
+		mux.HandleFunc(path, answer)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fail(w, http.StatusNotFound, "Not Found") })
-	mux.ServeHTTP(w, r)
+	return mux
 }
 
 func reply(w http.ResponseWriter, code int, body any) {

@@ -170,6 +170,10 @@ func TestFileIsServedByItsSegment(t *testing.T) {
 	if a, body := fetch("/play/segment/"+seg.ID, ""); a.StatusCode != http.StatusGone || !strings.Contains(body, "no destination has it") {
 		t.Errorf("a file that is lost: %s, %s", a.Status, body)
 	}
+	w.change(func() { w.now = noon.Add(time.Minute) })
+	if _, _, body := w.get(t, "/"); !strings.Contains(body, "lost: the file is gone, and was not uploaded") {
+		t.Errorf("the page does not tell of a file that is gone: %s", body)
+	}
 	if a, _ := w.post(t, "/"); a != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", a)
 	}

@@ -187,7 +187,7 @@ type event struct {
 
 const shownEvents = 12
 
-// eventViews are the newest gaps of all cameras.
+// eventViews are the newest gaps and losses of all cameras.
 func (l look) eventViews(zone *time.Location) (out []eventView) {
 	var all []event
 	for _, c := range l.snap.Cameras {
@@ -197,6 +197,11 @@ func (l look) eventViews(zone *time.Location) (out []eventView) {
 		}
 		for _, g := range line.gaps[max(0, len(line.gaps)-shownEvents):] {
 			all = append(all, event{g.Start, l.gapView(g, c.Name, zone)})
+		}
+		for _, r := range runs(line.footage, nil, l.at.Add(-day), l.at, l.at) {
+			if r.Kind == lost {
+				all = append(all, event{r.Start, l.lossView(r, c.Name, zone)})
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(b.start.UnixMicro(), a.start.UnixMicro()) })

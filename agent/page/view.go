@@ -130,6 +130,10 @@ func (l look) gapView(g spool.Gap, camera string, zone *time.Location) eventView
 	return v
 }
 
+func (l look) lossView(r run, camera string, zone *time.Location) eventView {
+	return eventView{When: clock(r.Start, l.at, zone), Camera: camera, Text: "lost: " + r.Cause, Class: class(r), Lasts: length(r.End.Sub(r.Start))}
+}
+
 type destinationView struct {
 	Name, Location, State, Class, Optional          string
 	Backlog, Throughput, Drained, LastError, Remedy string

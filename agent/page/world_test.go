@@ -36,6 +36,7 @@ type world struct {
 	spool *spool.Spool
 	page  *Page
 	url   string
+	grow  func(rounds int) // appends to what was recorded last
 
 	mu       sync.Mutex
 	now      time.Time
@@ -114,6 +115,7 @@ func (w *world) serve(t testing.TB) (stop func()) { return w.serveAt(t, "127.0.0
 func (w *world) serveAt(t testing.TB, address string) (stop func()) {
 	t.Helper()
 	port := status.New(status.Options{Listen: "127.0.0.1:0", Page: w.page, Problems: w.page.opts.Problems, Snapshot: w.page.opts.Snapshot, Log: zerolog.Nop(), Now: w.clock})
+	port.Started()
 	listener, err := net.Listen("tcp", address)
 	must(t, err)
 	server := httptest.NewUnstartedServer(port.Handler())
@@ -242,22 +244,26 @@ func (w *world) record(camera string, c clip, start time.Time, rounds int, finis
 	w.t.Cleanup(func() { file.Close() })
 	out, err := mp4.NewWriter(file, mp4.Info{SegmentID: id, CameraID: camera, CameraName: camera, ClientName: "warehouse-7", Start: start}, []media.Track{c.track}, mp4.Reserve(time.Minute, 25, nil))
 	must(w.t, err)
-	part := mp4.NewPart()
-	for round := range rounds {
-		shift := int64(round) * int64(clips.Length) * 90000 / int64(time.Second)
-		for i := range c.samples {
-			if i%25 == 0 {
-				part.Reset(c.track.Codec)
-			}
-			s := c.samples[i]
-			s.DTS, s.PTS = s.DTS+shift, s.PTS+shift
-			part.Add(&s)
-			if i%25 == 24 || i == len(c.samples)-1 {
-				must(w.t, out.Append(part))
+	part, round := mp4.NewPart(), 0
+	grow := func(rounds int) {
+		for end := round + rounds; round < end; round++ {
+			shift := int64(round) * int64(clips.Length) * 90000 / int64(time.Second)
+			for i := range c.samples {
+				if i%25 == 0 {
+					part.Reset(c.track.Codec)
+				}
+				s := c.samples[i]
+				s.DTS, s.PTS = s.DTS+shift, s.PTS+shift
+				part.Add(&s)
+				if i%25 == 24 || i == len(c.samples)-1 {
+					must(w.t, out.Append(part))
+				}
 			}
 		}
+		must(w.t, out.Sync())
 	}
-	must(w.t, out.Sync())
+	grow(rounds)
+	w.grow = grow
 	must(w.t, w.spool.Begun(ctx, seg))
 	if finish {
 		r, err := out.Finish()

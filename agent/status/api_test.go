@@ -31,7 +31,9 @@ func TestRoutesAreDescribed(t *testing.T) {
 }
 
 // pageOperations are those that Options.Page answers.
-var pageOperations = []string{}
+var pageOperations = []string{
+	"GET /", "GET /assets/{name}", "GET /api/v1/timeline", "GET /api/v1/moment", "GET /api/v1/events", "GET /play/camera/{camera}", "GET /play/segment/{segment}",
+}
 
 // Each answer that can be provoked is as it is described, errors as well.
 func TestAnswersAreAsDescribed(t *testing.T) {

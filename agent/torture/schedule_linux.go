@@ -129,12 +129,16 @@ func between(r *rand.Rand, b [2]time.Duration) time.Duration {
 	return b[0] + time.Duration(r.Float64()*float64(b[1]-b[0]))
 }
 
+// firstKill leaves the agent the time to note that there are cameras: whoever is killed
+// in its first moment of all knows of none that it misses.
+const firstKill = 2 * time.Second
+
 // kills come at random; now and then two within a second, the other one while the
 // agent starts. Some meet an agent that was asked to stop, amount milliseconds before.
 // length is how long it stays dead.
 func kills(o options) (plan []event) {
 	r := numbers(o, killTrack)
-	for at := time.Duration(0); ; {
+	for at := firstKill; ; {
 		pause := min(time.Duration(r.ExpFloat64()*float64(o.kills)), 6*o.kills)
 		if r.Float64() < 0.15 {
 			pause = time.Duration(r.Int64N(int64(time.Second)))

@@ -170,7 +170,7 @@ func damaged(err error) bool {
 }
 
 func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
-	if err := private(file); err != nil {
+	if err := privateFile(file); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
 	params := url.Values{
@@ -197,9 +197,9 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 	return l, nil
 }
 
-// private makes sure that there is a file, and that it is the agent's and its group's:
+// privateFile makes sure that there is a file, and that it is the agent's and its group's:
 // SQLite would create it for everybody, and gives its other files the same rights.
-func private(file string) error {
+func privateFile(file string) error {
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return err

@@ -24,6 +24,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/rs/zerolog"
+
+	"recording-agent/capture/private"
 )
 
 // Destination is where segments are to be delivered.
@@ -75,7 +77,11 @@ var ErrLocked = errors.New("another agent is running on this data directory")
 // Open locks the data directory and opens its ledger, creating what is not there
 // yet. Recover has to follow before anything is recorded or uploaded.
 func Open(ctx context.Context, o Options) (*Spool, error) {
-	if err := os.MkdirAll(filepath.Join(o.Dir, segmentsDir), 0o750); err != nil {
+	err := private.Directory(o.Dir)
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(o.Dir, segmentsDir), 0o750)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("create the data directory (agent.data_dir): %w", err)
 	}
 	before := lastAlive(o.Dir)

@@ -183,6 +183,7 @@ function listen(bar) {
 // --- Playing ---
 
 const player = byId('player'), video = byId('video'), said = byId('player-said'), on = byId('player-on')
+const growth = 3e3 // an open segment has more by then
 let found, opener, asked = 0
 
 function say(text) { said.textContent = text }
@@ -233,7 +234,7 @@ function show(news) {
 		start()
 		return
 	}
-	video.src = news.source
+	video.src = news.end ? news.source : news.source + '?look=' + asked // what was fetched of an open segment is not all any more
 }
 
 const refusal = () => 'This browser cannot play ' + (found.codec || 'this footage') + '. Download the segment and open it in another player.'
@@ -258,9 +259,13 @@ const reached = () => new Date(Date.parse(found.start) + 1000 * video.currentTim
 video.addEventListener('ended', () => {
 	if (found.end) play(found.camera, found.end)
 	else {
-		say('This is as far as it is recorded yet.')
-		on.hidden = false
-		on.onclick = () => { found.end = 'grown'; play(found.camera, reached()) }
+		say('This is as far as it is recorded yet; it goes on by itself.')
+		const here = found
+		setTimeout(() => {
+			if (!player.open || found !== here || !video.ended) return
+			found.end = 'grown' // so that it is fetched again
+			play(found.camera, reached())
+		}, growth)
 	}
 })
 video.addEventListener('error', () => {
