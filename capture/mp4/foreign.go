@@ -13,6 +13,7 @@ import (
 type Foreign struct {
 	Result            // Info and Checksum are empty
 	Created time.Time // as the file says, zero when it does not: devices without a clock say anything
+	Holes   []Hole    // of an index in one piece: where pictures come much later than they usually do; some of the first
 }
 
 // UnfitError says why a file is not a whole MP4 with pictures.
@@ -47,7 +48,11 @@ const (
 // reading. However the file is made, it takes no more memory than its largest
 // fragment's index, and 16 MiB at most.
 func ReadForeign(f io.ReaderAt, size int64) (Foreign, error) {
-	r := &foreignFile{f: f, size: size}
+	return (&foreignFile{f: f, size: size}).readAll()
+}
+
+func (r *foreignFile) readAll() (Foreign, error) {
+	size := r.size
 	if size == 0 {
 		return Foreign{}, notVideo("it is empty")
 	}
@@ -66,6 +71,7 @@ type foreignFile struct {
 	created    uint64
 	moof       []byte
 	fragmented bool
+	samples    *sampleReader // nil: they are only placed
 }
 
 // span is a stretch of the file.
@@ -217,6 +223,7 @@ func (r *foreignFile) describe() (Foreign, error) {
 		case t.handler == video && out.Frames == 0:
 			out.Frames, out.VideoCodec = t.samples, codecString(t.entry)
 			out.Width, out.Height = pictureSize(t.entry)
+			out.Holes = t.holes()
 			if length > 0 {
 				out.FrameRate = float64(t.samples) / length.Seconds()
 			}
