@@ -11,9 +11,10 @@ import (
 
 // Foreign is what an MP4 file says of itself that another program has made.
 type Foreign struct {
-	Result            // Info and Checksum are empty
-	Created time.Time // as the file says, zero when it does not: devices without a clock say anything
-	Holes   []Hole    // of an index in one piece: where pictures come much later than they usually do; some of the first
+	Result               // Info and Checksum are empty
+	Created    time.Time // as the file says, zero when it does not: devices without a clock say anything
+	Fragmented bool      // its index is not in one piece
+	Holes      []Hole    // where pictures come much later than they usually do, some of the first; of fragments they are not known
 }
 
 // UnfitError says why a file is not a whole MP4 with pictures.
@@ -206,7 +207,7 @@ func (r *foreignFile) describe() (Foreign, error) {
 	if r.tracks == nil {
 		return Foreign{}, notWhole("it has no index (moov): it was never finished, or its end is missing")
 	}
-	out := Foreign{Result: Result{Size: r.size}}
+	out := Foreign{Result: Result{Size: r.size}, Fragmented: r.fragmented}
 	created := r.created
 	for _, t := range r.tracks {
 		if t.samples == 0 || t.handler != video && t.handler != sound {

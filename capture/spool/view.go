@@ -141,6 +141,11 @@ func (v *View) At(ctx context.Context, path string) (Entry, error) {
 	return v.only(ctx, `WHERE path = ?1 ORDER BY start_us DESC LIMIT 1`, path)
 }
 
+// Known finds a segment by its whole id. It is ErrUnknown when there is none.
+func (v *View) Known(ctx context.Context, id string) (Entry, error) {
+	return v.only(ctx, `WHERE id = ?1`, id)
+}
+
 func (v *View) only(ctx context.Context, where string, args ...any) (Entry, error) {
 	segs, err := v.ledger.segments(ctx, where, args...)
 	if err != nil {
