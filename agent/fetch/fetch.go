@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -83,7 +85,11 @@ func Object(ctx context.Context, store Store, o s3.Stored, file string, opts Opt
 		return Copy{}, err
 	}
 	out.File = file
-	return out, place(partial, file, opts.Force)
+	if err := place(partial, file, opts.Force); err != nil {
+		return out, err
+	}
+	sweep(file)
+	return out, nil
 }
 
 // partialOf names an unfinished copy so that it is gone on with only for the same
@@ -109,6 +115,19 @@ func place(partial, file string, force bool) error {
 		return fmt.Errorf("the copy is whole, but cannot be given its name: %w", err)
 	}
 	return nil
+}
+
+var unfinished = regexp.MustCompile(`^\.[0-9a-f]{12}\.partial$`)
+
+// sweep removes unfinished copies of what the object was before, or of others for the
+// same place: nobody would go on with them. Those that cannot be removed do no harm.
+func sweep(file string) {
+	entries, _ := os.ReadDir(filepath.Dir(file))
+	for _, e := range entries {
+		if rest, ours := strings.CutPrefix(e.Name(), filepath.Base(file)); ours && e.Type().IsRegular() && unfinished.MatchString(rest) {
+			_ = os.Remove(filepath.Join(filepath.Dir(file), e.Name()))
+		}
+	}
 }
 
 type copying struct {

@@ -183,6 +183,19 @@ func TestInterruptedCopyIsGoneOnWith(t *testing.T) {
 	w.wantWhole(w.data)
 }
 
+// What was begun of an object that was replaced since is not gone on with, and goes.
+func TestInterruptedCopyOfAnObjectThatIsReplaced(t *testing.T) {
+	w := newWorld(t, 8<<20)
+	w.interrupted(w.stat())
+	other := bytes.Repeat([]byte("other"), 1<<20)
+	w.put(other)
+	c, err := Object(t.Context(), w.store, w.stat(), w.file, Options{})
+	if err != nil || c.Resumed != 0 {
+		t.Fatalf("%+v: %v", c, err)
+	}
+	w.wantWhole(other) // and nothing beside it
+}
+
 // What was damaged on the disk between two attempts is not passed off as the object.
 func TestDamagedCopyIsRemoved(t *testing.T) {
 	w := newWorld(t, 8<<20)
