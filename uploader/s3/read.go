@@ -66,7 +66,7 @@ func answers(in *s3.GetObjectInput, out *s3.GetObjectOutput, o Stored, from, to 
 		return &ChangedError{o.Key}
 	}
 	if in.Range != nil && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-%d/", from, to-1)) {
-		return fmt.Errorf("the store was asked for bytes %d to %d of %s, and answers with %q", from, to-1, o.Key, aws.ToString(out.ContentRange))
+		return fmt.Errorf("the store was asked for bytes %d to %d of %q, and answers with %q", from, to-1, o.Key, aws.ToString(out.ContentRange))
 	}
 	return nil
 }
@@ -119,7 +119,7 @@ func (r *Ranged) hold(at int64, wanted int) error {
 	r.at, r.held = at, make([]byte, end-at)
 	if _, err := io.ReadFull(body, r.held); err != nil {
 		r.held = nil
-		return fmt.Errorf("read the object %s at %d: %w", r.Object.Key, at, err)
+		return fmt.Errorf("read the object %q at %d: %w", r.Object.Key, at, err)
 	}
 	return nil
 }
