@@ -99,10 +99,16 @@ func TestAPIOfARunningAgent(t *testing.T) {
 func (h *host) asDescribed(d *apitest.Description) {
 	h.t.Helper()
 	verified := h.listed("--state", "finished")[0].ID
-	queries := map[string]string{"POST /manual-record": "?camera_id=" + h.cameras[0], "POST /segments/retry": "?failed=1"}
+	queries := map[string]string{
+		"POST /manual-record": "?camera_id=" + h.cameras[0], "POST /segments/retry": "?failed=1",
+		"GET /api/v1/timeline": "?camera=" + h.cameras[0], "GET /api/v1/moment": "?camera=" + h.cameras[0],
+	}
 	for _, operation := range d.Operations() {
+		if operation == "GET /api/v1/events" {
+			continue // that does not end
+		}
 		method, path, _ := strings.Cut(operation, " ")
-		path = strings.NewReplacer("{camera}", h.cameras[0], "{segment}", verified).Replace(path) + queries[operation]
+		path = strings.NewReplacer("{camera}", h.cameras[0], "{segment}", verified, "{name}", "page.js").Replace(path) + queries[operation]
 		request, err := http.NewRequestWithContext(h.t.Context(), method, "http://"+h.status+path, nil)
 		if err != nil {
 			h.t.Fatal(err)

@@ -42,16 +42,23 @@ func (a *agent) buildFleet() {
 
 // stream is how a camera's footage is got.
 func (a *agent) stream(c config.Camera) (capture.Stream, error) {
-	session, err := rtsp.NewSession(rtsp.Options{
-		URL: c.StreamURL().Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
-		Transport: rtsp.Transport(c.Transport), Audio: c.Audio, Log: a.log.With().Str("camera", c.ID).Logger(), Now: a.now,
-		KeepAlive: rtsp.KeepAlive(c.KeepAlive), DialTimeout: c.Timeout, RequestTimeout: c.Timeout,
-		StallTimeout: c.StallTimeout, KeyframeTimeout: c.KeyframeTimeout,
-	})
+	o := sessionOptions(c)
+	o.Log, o.Now = a.log.With().Str("camera", c.ID).Logger(), a.now
+	session, err := rtsp.NewSession(o)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, r *capture.Recorder) error { return session.Run(ctx, r) }, nil
+}
+
+// sessionOptions are what a camera's settings mean for its sessions.
+func sessionOptions(c config.Camera) rtsp.Options {
+	return rtsp.Options{
+		URL: c.StreamURL().Reveal(), CAFile: c.CAFile, Fingerprint: c.Fingerprint, Video: c.Video,
+		Transport: rtsp.Transport(c.Transport), Audio: c.Audio,
+		KeepAlive: rtsp.KeepAlive(c.KeepAlive), DialTimeout: c.Timeout, RequestTimeout: c.Timeout,
+		StallTimeout: c.StallTimeout, KeyframeTimeout: c.KeyframeTimeout,
+	}
 }
 
 // configure lets the cameras follow a configuration. Segments are bounded by the

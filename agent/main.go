@@ -137,28 +137,6 @@ gives uploads in flight ten seconds; a second one ends at once.`,
 	}
 }
 
-func checkCommand(file *string) *cobra.Command {
-	check := &cobra.Command{Use: "check", Short: "Look for trouble without recording", RunE: func(*cobra.Command, []string) error {
-		return &unusableError{errors.New(`say what to check: "check config"`)}
-	}}
-	check.AddCommand(&cobra.Command{
-		Use:   "config",
-		Short: "Validate the configuration",
-		RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(*file)
-			if err != nil {
-				return err
-			}
-			for _, w := range cfg.Warnings {
-				fmt.Fprintln(c.OutOrStdout(), "warning:", w)
-			}
-			fmt.Fprintf(c.OutOrStdout(), "%s is valid; cameras: %d\n", cfg.Path, len(cfg.Cameras))
-			return nil
-		},
-	})
-	return check
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",

@@ -84,6 +84,7 @@ func TestSecretsAreNeverTold(t *testing.T) {
 	central := centraltest.New(centraltest.Options{Token: marks["the central server's token"], ClientName: "host", Cameras: h.cameras})
 	central.Break("/recordings/register", 2, repeat)
 	central.Break("/clients/heartbeat", 1, repeat)
+	central.Break("/cameras", 1, repeat) // the first check
 	rows := httptest.NewServer(central)
 	defer rows.Close()
 
@@ -149,6 +150,7 @@ url = %q
 	}
 	for _, command := range [][]string{
 		{"segments", "list", "--json"}, {"segments", "list"}, {"check", "config"}, {"segments", "show", segmentOf(h.files()[0])}, {"segments", "retry", "--failed"},
+		{"check"}, {"check", "--json"},
 	} {
 		c := exec.Command(os.Args[0], append(command, "--config", h.config())...)
 		c.Env = append(os.Environ(), "RUN_AS_AGENT=1")

@@ -64,6 +64,54 @@ func TestHostsClockIsSet(t *testing.T) {
 	}
 }
 
+// A clock that is set back while the agent starts, before the recorder has looked at it
+// a second time, does not hold the camera's time where it was.
+func TestClockIsSetBackAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		var set atomic.Int64 // by how much the clock has been set
+		off := func() time.Duration { return time.Duration(set.Load()) }
+		p, began := &script{}, time.Now()
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			sleep(ctx, 20*time.Millisecond)
+			return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) { s.Wall = s.Wall.Add(off()) })
+		})
+		o.Now = func() time.Time { return time.Now().Add(off()) }
+		c := New(o)
+		was := func(reading time.Time) time.Duration { // the clock ahead, when it was read
+			if reading.Before(began) {
+				return -25 * time.Minute
+			}
+			return 0
+		}
+		c.recorder.step = func(before, now time.Time) time.Duration { return was(now) - was(before) }
+		b.run(c)
+		sleep(t.Context(), 10*time.Millisecond)
+		set.Store(int64(-25 * time.Minute))
+		sleep(t.Context(), 12*time.Second)
+		b.end()
+		segs := b.segments(spool.Finished)
+		if len(segs) == 0 || frames(segs) != p.count {
+			t.Fatalf("%d segments with %d of %d pictures", len(segs), frames(segs), p.count)
+		}
+		for _, s := range segs {
+			if s.Start.After(began) || (s.End.Sub(s.Start)-s.Duration).Abs() > time.Second {
+				t.Errorf("the segment of %v lasts %v, its media %v; the clock was set back at %v", s.Start, s.End.Sub(s.Start), s.Duration, began)
+			}
+		}
+		steps := 0
+		for _, g := range b.gaps() {
+			if g.Cause == spool.ClockStep {
+				steps++
+			}
+		}
+		if steps != 1 {
+			t.Errorf("gaps %+v", b.gaps())
+		}
+	})
+}
+
 // A picture that was dated before the host's clock was set back does not take the
 // recorder's time with it into the future.
 func TestPictureOfTheTimeBeforeTheClockWasSetBack(t *testing.T) {

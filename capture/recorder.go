@@ -102,9 +102,10 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 
 // resume accounts for the time in which the camera did not run. It comes before run.
 func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
-	r.disk.account.resume(ctx, r.now(), away)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.heard = r.now() // a clock that is set before the first picture comes is one that was set
+	r.disk.account.resume(ctx, r.heard, away)
 	r.newest = r.disk.account.until // what a camera has held back is from before
 	r.end = r.newest
 }

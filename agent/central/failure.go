@@ -45,6 +45,9 @@ func (e *Error) Explain() (cause, remedy string) {
 	case Unauthorized:
 		return "the central server does not accept the token: " + e.Detail, "correct central.token"
 	case Refused:
+		if e.Call == "cameras" || e.Call == "schedules" || e.Call == "health" {
+			return "the central server refuses this client: " + e.Detail, "check that the client is active there, and central.url and central.token"
+		}
 		return "the central server refuses: " + e.Detail, "check that the camera is assigned to this client there, and its recording mode"
 	case Senseless:
 		return "the central server assigns what cannot be meant: " + e.Detail, "look at the cameras and schedules there"

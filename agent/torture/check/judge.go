@@ -24,7 +24,7 @@ type Verdict struct {
 	Again, AnswersLost    int // rows beyond one for each segment; registrations whose answer may not have arrived
 	Incomplete, Abandoned int // segments: never completed; reported as failed, and the disk was full
 	Uploads, Local        int // left over
-	Remains               int // uploads and objects of what was given up
+	Remains, Torn         int // uploads and objects of what was given up; those of them that end within a picture
 
 	Findings []string // what makes it fail, for people
 }
@@ -70,14 +70,20 @@ func (v *Verdict) objects(e Evidence) {
 	}
 	for _, o := range e.Objects {
 		v.Objects++
-		if o.Damage != "" {
+		r, known := rows[o.Key]
+		// Its upload was just being completed, or a day later: then it ends where the last
+		// part did that was sent, perhaps within a picture.
+		remains := !known && e.diskWasFull() && slices.Contains(e.GivenUp, o.Key)
+		switch {
+		case o.Damage != "" && remains:
+			v.Torn++
+		case o.Damage != "":
 			v.Damaged++
 			v.fault("object %s is damaged: %s", o.Key, o.Damage)
 		}
-		r, known := rows[o.Key]
 		switch {
-		case !known && e.diskWasFull() && slices.Contains(e.GivenUp, o.Key):
-			v.Remains++ // its upload was just being completed
+		case remains:
+			v.Remains++
 		case !known:
 			v.Unknown++
 			v.fault("object %s: central does not know of it", o.Key)

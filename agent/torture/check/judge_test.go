@@ -155,6 +155,7 @@ func TestForgiven(t *testing.T) {
 			e.Outages = append(e.Outages, Outage{Kind: DiskFull, From: at(100), To: at(110)})
 			e.Gaps = append(e.Gaps, Gap{Camera: "a", From: at(43), To: at(80), Cause: unsent})
 			e.Rows[1].Statuses, e.GivenUp = []string{"recording", "failed"}, []string{e.Objects[1].Key}
+			e.Objects[1].Damage = "it ends within a picture"
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

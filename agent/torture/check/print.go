@@ -31,6 +31,7 @@ func (v *Verdict) Print(w io.Writer) {
 	line("  given up", v.Abandoned, "on a full disk, and reported as failed")
 	line("uploads left open", v.Uploads, "")
 	line("remains of what was given up", v.Remains, "on a full disk: uploads, and objects of which central was told that they failed")
+	line("  of them torn", v.Torn, "they end within a picture, where the last part did that was sent")
 	line("local files left", v.Local, "")
 	for i, f := range v.Findings {
 		if i == shownFindings {

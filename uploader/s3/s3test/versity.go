@@ -32,6 +32,8 @@ type Server struct {
 	Endpoint string
 	CAFile   string // of its certificate; empty over plain HTTP
 
+	binary string
+
 	cmd  *exec.Cmd
 	done chan struct{}
 	log  *bytes.Buffer
@@ -43,6 +45,7 @@ type Options struct {
 	Listen  string // host:port; empty: a free one on loopback
 	Buckets []string
 	TLS     bool
+	Users   bool      // AddUser may be called
 	Say     io.Writer // told what takes long; may be nil
 }
 
@@ -116,6 +119,10 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.Endpoint, s.CAFile = "https://"+port, cert
 		args = append(args, "--cert", cert, "--key", key)
 	}
+	if o.Users {
+		args = append(args, "--iam-dir", o.Dir)
+	}
+	s.binary = binary
 	s.cmd = exec.Command(binary, append(args, "posix", root)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	dieWithParent(s.cmd)
