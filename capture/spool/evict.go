@@ -75,8 +75,11 @@ func (s *Spool) LocalBytes(ctx context.Context) (n int64, err error) {
 // no room for it. Why is noted before the file goes, so that a crash right after
 // does not make a loss of it that nobody can explain; footage that no destination
 // has leaves a gap. An upload that is open stays in the store, where
-// housekeeping completes it if it can be played.
+// housekeeping completes it if it can be played. A file that cannot be removed is not
+// given up.
 func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
+	s.givingUp.Lock()
+	defer s.givingUp.Unlock()
 	name, err := s.file(l.Path)
 	if err != nil {
 		return err
@@ -87,11 +90,37 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
 	}
 	crashpoint.Here("loss noted")
 	if err := s.remove(name); err != nil {
-		return fmt.Errorf("give up segment %s: %w", l.ID, err)
+		return errors.Join(fmt.Errorf("give up segment %s: %w", l.ID, err), s.takeBack(context.WithoutCancel(ctx), l.ID, name))
 	}
 	crashpoint.Here("file given up")
 	l.GivenUp = reason
 	return s.gone(context.WithoutCancel(ctx), l.Segment)
+}
+
+// takeBack clears why a file was to be given up that is still there: whoever removes
+// it later is not us.
+func (s *Spool) takeBack(ctx context.Context, id, name string) error {
+	if _, err := os.Lstat(name); err != nil {
+		return nil // it is gone, or nobody knows
+	}
+	return s.ledger.one(ctx, "keep", id, `UPDATE segments SET given_up = '' WHERE id = ? AND state = 'finished'`, id)
+}
+
+// settleGivenUp settles a segment that is being given up and whose file somebody has
+// found gone. GiveUp is waited for; what that could not note is noted here.
+func (s *Spool) settleGivenUp(ctx context.Context, id string) error {
+	s.givingUp.Lock()
+	defer s.givingUp.Unlock()
+	seg, err := s.Segment(ctx, id)
+	if err != nil || seg.State != Finished || seg.GivenUp == "" {
+		return err
+	}
+	if err := s.gone(ctx, seg); err != nil {
+		return err
+	}
+	s.opts.Log.Error().Str("segment", id).Str("camera", seg.CameraID).Time("start", seg.Start).Int64("bytes", seg.Size).Str("why", seg.GivenUp).
+		Msg("a segment was given up for want of room; it could not be noted when its file was deleted, and is now")
+	return nil
 }
 
 // gone notes that the file of a segment that was given up is gone.

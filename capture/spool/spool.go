@@ -64,6 +64,8 @@ type Spool struct {
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
 
+	givingUp sync.Mutex // a file is being given up, up to its row
+
 	mu         sync.Mutex
 	alive      time.Time
 	subs       []chan struct{}
