@@ -40,6 +40,8 @@ type RetentionOptions struct {
 	Anywhere          bool // there are destinations
 	Keep              Keep
 	Disk              func() (free, total uint64, err error) // where the files are
+	Inodes            func() (free, total uint64, err error) // files that there is room for; nil: no limit is known
+	Refused           func() bool                            // since it was last asked there was no room for footage; nil: that is not known
 	Sending           func(segmentID string) bool            // it is on its way, and perhaps safe in a moment; nil: none is
 	Log               zerolog.Logger
 	Now               func() time.Time
@@ -90,6 +92,12 @@ const (
 func NewRetention(o RetentionOptions) *Retention {
 	if o.Sending == nil {
 		o.Sending = func(string) bool { return false }
+	}
+	if o.Inodes == nil {
+		o.Inodes = func() (uint64, uint64, error) { return 0, 0, nil }
+	}
+	if o.Refused == nil {
+		o.Refused = func() bool { return false }
 	}
 	return &Retention{
 		opts: o, stuck: map[string]waiting{},
