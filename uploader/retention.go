@@ -56,7 +56,8 @@ type Retention struct {
 	held  *outage.Outage
 	blind *outage.Outage
 	stuck map[string]waiting // files that could not be deleted
-	fails int                // of this look
+	fails int                // of this look, of files that had not failed before
+	again int                // the same, of those that had
 
 	mu     sync.Mutex
 	status DiskStatus
@@ -84,7 +85,10 @@ const (
 	reapShare = 50
 	firstWait = 30 * time.Second // before a file is tried again; doubled each time
 	lastWait  = 10 * time.Minute
-	maxFails  = 8 // at one look: where nothing can be deleted not all is tried
+	// At one look, where nothing can be deleted, not all is tried. Those that have failed
+	// before are counted apart: however many they are, they hold up no others.
+	maxFails  = 32
+	maxAgain  = 8
 	reapBatch = 64
 )
 
@@ -127,7 +131,7 @@ func (r *Retention) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		next.Reset(retainEvery)
-		r.fails = 0
+		r.fails, r.again = 0, 0
 		err := r.makeRoom(ctx)
 		if began := time.Now(); began.After(reapAt) {
 			err = errors.Join(err, r.reap(ctx))
@@ -148,7 +152,7 @@ func (r *Retention) Run(ctx context.Context) error {
 func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx context.Context) error) bool {
 	now := r.opts.Now()
 	wait, stuck := r.stuck[seg.ID]
-	if stuck && now.Before(wait.until) || r.fails >= maxFails {
+	if stuck && (now.Before(wait.until) || r.again >= maxAgain) || !stuck && r.fails >= maxFails {
 		return false
 	}
 	err := do(ctx)
@@ -161,7 +165,11 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 	if ctx.Err() == nil {
 		pause := max(wait.again, firstWait)
 		r.stuck[seg.ID] = waiting{now.Add(pause), min(2*pause, lastWait)}
-		r.fails++
+		if stuck {
+			r.again++
+		} else {
+			r.fails++
+		}
 		r.held.Failed(withoutPath(err), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
 	}
 	return false
