@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/media"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 )
@@ -18,6 +19,7 @@ type Files interface {
 	Safe(ctx context.Context, centralConfigured bool, now time.Time, keepFor time.Duration, limit int) ([]spool.Segment, error)
 	Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]spool.Local, error)
 	LocalBytes(ctx context.Context) (int64, error)
+	AgesDoubtedUntil(ctx context.Context, now time.Time, least, most time.Duration) (time.Time, error)
 	Delete(ctx context.Context, segmentID string) error
 	GiveUp(ctx context.Context, l spool.Local, reason string) error
 }
@@ -58,6 +60,11 @@ type Retention struct {
 	stuck map[string]waiting // files that could not be deleted
 	fails int                // of this look, of files that had not failed before
 	again int                // the same, of those that had
+
+	step         func(before, now time.Time) time.Duration // by which the host's clock was set
+	seen         time.Time                                 // by it, at the last look
+	doubtedUntil time.Time
+	doubted      bool // as was said
 
 	mu     sync.Mutex
 	status DiskStatus
@@ -104,7 +111,7 @@ func NewRetention(o RetentionOptions) *Retention {
 		o.Refused = func() bool { return false }
 	}
 	return &Retention{
-		opts: o, stuck: map[string]waiting{},
+		opts: o, step: media.ClockStep, stuck: map[string]waiting{},
 		brink: outage.New(o.Log, "the disk is nearly full", o.Now), held: outage.New(o.Log, "local files cannot be deleted", o.Now),
 		blind: outage.New(o.Log, "it cannot be known which local files may go", o.Now),
 	}
