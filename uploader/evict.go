@@ -103,15 +103,21 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
 	}
 	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
-	gone := r.remove(ctx, l.Segment, func(ctx context.Context) error { return r.opts.Files.GiveUp(ctx, l, reason) })
+	var lost spool.Worth // it may have arrived since it was listed
+	gone := r.remove(ctx, l.Segment, func(ctx context.Context) (err error) {
+		lost, err = r.opts.Files.GiveUp(ctx, l, reason)
+		return err
+	})
 	if !gone {
 		return false
 	}
 	log := r.logOf(l.Segment)
 	switch {
-	case l.Worth == spool.Unreported:
+	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):
+		log.Info().Msg("local file deleted: room was needed, and it has become safe meanwhile")
+	case lost == spool.Unreported:
 		log.Warn().Msg("local file deleted to make room: central has yet to be told of the segment")
-	case l.Worth == spool.Copied:
+	case lost == spool.Copied:
 		log.Error().Msg("local file deleted to make room before every required destination had it; a mirror has it")
 	case r.opts.Anywhere:
 		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -55,4 +56,47 @@ func TestFileThatIsGoneIsNotedInTime(t *testing.T) {
 			t.Error("nobody is told")
 		}
 	})
+}
+
+// arriving is a spool whose segments are verified between the look and the deletion.
+type arriving struct {
+	*spool.Spool
+	arrive func()
+}
+
+func (s *arriving) GiveUp(ctx context.Context, l spool.Local, reason string) (spool.Worth, error) {
+	s.arrive()
+	return s.Spool.GiveUp(ctx, l, reason)
+}
+
+// TestArrivedBeforeItWasGivenUp: no loss is told of that is none.
+func TestArrivedBeforeItWasGivenUp(t *testing.T) {
+	for _, c := range []struct {
+		central, told bool
+		want          string
+	}{
+		{true, false, "central has yet to be told"},
+		{true, true, "it has become safe meanwhile"},
+		{false, false, "it has become safe meanwhile"},
+	} {
+		s := newStorage(t, 1)
+		files := &arriving{Spool: s.spool, arrive: func() {
+			s.verify(0)
+			if c.told {
+				s.complete(0)
+			}
+		}}
+		r := NewRetention(RetentionOptions{
+			Files: files, Anywhere: true, CentralConfigured: c.central, Keep: Keep{AfterUpload: true, MinFree: noMinimum},
+			Disk: s.smallDisk(0), Log: zerolog.New(&s.log), Now: time.Now,
+		})
+		s.must(r.makeRoom(t.Context()))
+		if got := s.states(1); got != "d" {
+			t.Errorf("states %s", got)
+		}
+		if said := s.log.String(); strings.Contains(said, `"level":"error"`) || !strings.Contains(said, c.want) {
+			t.Errorf("the log does not say that %s: %s", c.want, said)
+		}
+		s.close()
+	}
 }

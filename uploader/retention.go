@@ -21,7 +21,7 @@ type Files interface {
 	LocalBytes(ctx context.Context) (int64, error)
 	AgesDoubtedUntil(ctx context.Context, now time.Time, least, most time.Duration) (time.Time, error)
 	Delete(ctx context.Context, segmentID string) error
-	GiveUp(ctx context.Context, l spool.Local, reason string) error
+	GiveUp(ctx context.Context, l spool.Local, reason string) (lost spool.Worth, err error)
 }
 
 // Keep is how long local files are kept. All but the last two concern files that

@@ -334,7 +334,8 @@ func TestSegmentArrivesWhileItIsToldAsLost(t *testing.T) {
 		if givenUp {
 			locals, err := b.spool.Locals(t.Context(), true, time.Time{}, 1)
 			b.ok(err)
-			b.ok(b.spool.GiveUp(t.Context(), locals[0], "no room"))
+			_, err = b.spool.GiveUp(t.Context(), locals[0], "no room")
+			b.ok(err)
 		} else {
 			b.ok(b.spool.FileMissing(t.Context(), seg.ID))
 		}
