@@ -190,6 +190,7 @@ func (a *agent) buildRetention() {
 	c := a.cfg.Retention
 	a.retention = uploader.NewRetention(uploader.RetentionOptions{
 		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
+		Inodes: a.spool.Inodes, Refused: a.spool.WasRefused,
 		Sending: func(id string) bool {
 			return slices.ContainsFunc(a.uploaders, func(u *uploader.Uploader) bool { return u.Sending(id) })
 		},

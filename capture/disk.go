@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,6 +20,7 @@ import (
 // Spool is what recording needs of the spool.
 type Spool interface {
 	Room() error
+	Refused()
 	Create(seg spool.Segment) (*os.File, error)
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
@@ -319,8 +319,11 @@ func (d *disk) lost(ctx context.Context, j job, err error) {
 	switch {
 	case errors.As(err, &panicked):
 		cause, remedy = spool.AgentFault, panics.Remedy
-	case errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC):
+	case spool.NoRoom(err):
 		cause = spool.DiskFull
+		if !errors.Is(err, spool.ErrNoRoom) { // who makes room does not see it by what is free
+			d.spool.Refused()
+		}
 	}
 	d.meter.failed(why)
 	d.outage.Failed(why, remedy)

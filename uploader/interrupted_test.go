@@ -246,7 +246,8 @@ func TestGivenUpAfterComplete(t *testing.T) {
 	err := n.spool.DeliveryRejected(t.Context(), arrived.seg.ID, "primary", "killed", time.Now().Add(-time.Minute))
 	for _, f := range []*footage{arrived, lost} {
 		seg, serr := n.spool.Segment(t.Context(), f.seg.ID)
-		err = errors.Join(err, serr, n.spool.GiveUp(t.Context(), spool.Local{Segment: seg}, "the disk was full"))
+		_, gerr := n.spool.GiveUp(t.Context(), spool.Local{Segment: seg}, "the disk was full")
+		err = errors.Join(err, serr, gerr)
 	}
 	if err != nil {
 		t.Fatal(err)

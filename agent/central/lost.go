@@ -2,6 +2,7 @@ package central
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -48,7 +49,11 @@ func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
 	if i >= 0 {
 		message += "; mirror " + deliveries[i].Destination + " has it: " + deliveries[i].Bucket + "/" + deliveries[i].Key
 	}
-	if err := r.report(ctx, seg, Update{Status: "failed", ErrorMessage: message}, spool.CentralFailed); err != nil {
+	err = r.report(ctx, seg, Update{Status: "failed", ErrorMessage: message}, spool.CentralFailed)
+	if errors.Is(err, spool.ErrTransition) {
+		return nil // it has arrived while that was told: the next call takes it back
+	}
+	if err != nil {
 		return err
 	}
 	if i < 0 {

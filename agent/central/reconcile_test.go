@@ -323,6 +323,36 @@ func TestLostSegments(t *testing.T) {
 	}
 }
 
+// While central is told of a loss, the upload that had the file open may arrive: then
+// central is not left with the loss.
+func TestSegmentArrivesWhileItIsToldAsLost(t *testing.T) {
+	for _, givenUp := range []bool{true, false} {
+		b := newBench(t)
+		seg := b.begin(b.camera)
+		b.finish(seg)
+		b.ok(b.settle())
+		if givenUp {
+			locals, err := b.spool.Locals(t.Context(), true, time.Time{}, 1)
+			b.ok(err)
+			_, err = b.spool.GiveUp(t.Context(), locals[0], "no room")
+			b.ok(err)
+		} else {
+			b.ok(b.spool.FileMissing(t.Context(), seg.ID))
+		}
+		b.fake.Break("/recordings/status", 1, func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
+			answer.ServeHTTP(w, r)
+			b.verify(seg)
+		})
+		b.ok(b.settle())
+		if c := b.central(seg); c.State != spool.CentralCompleted {
+			t.Errorf("given up: %v; the segment, which is in the store, is %+v at central", givenUp, c)
+		}
+		if s := b.Status(); s.LastError != "" {
+			t.Errorf("trouble %+v", s)
+		}
+	}
+}
+
 // Before a segment is told as failed the store is asked: its upload may have been
 // completed without anybody having heard of it.
 func TestStoreIsAskedBeforeASegmentIsLost(t *testing.T) {

@@ -72,13 +72,15 @@ func (s *Spool) Registered(ctx context.Context, id, recordingID string) error {
 		WHERE id = ? AND central_state = 'none'`, recordingID, id)
 }
 
-// CentralAcknowledged notes that central has taken a status. Completed and
-// failed are final.
+// CentralAcknowledged notes that central has taken a status. Completed is final, and
+// failed unless the segment arrives after all. Of one that has arrived while its loss was
+// told it returns ErrTransition: that is still to be reported as completed.
 func (s *Spool) CentralAcknowledged(ctx context.Context, id string, state CentralState) error {
 	defer s.changed()
 	return s.ledger.one(ctx, "central acknowledged "+string(state), id, `UPDATE segments
-		SET central_state = ?, central_error = '', central_next_us = 0
-		WHERE id = ? AND central_state IN ('none','registered','recording')`, state, id)
+		SET central_state = ?1, central_error = '', central_next_us = 0
+		WHERE id = ?2 AND central_state IN ('none','registered','recording') AND (?1 <> 'failed' OR state IN ('missing','empty')
+			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE segment_id = ?2 AND destination = ?3 AND deliveries.state = 'verified'))`, state, id, s.primary())
 }
 
 // CentralRefused notes a 403 or 404. It is asked again at next, unless the answer

@@ -365,7 +365,8 @@ func TestGivenUpBeforeTheClockIsSet(t *testing.T) {
 	b.host.up += time.Minute
 	locals, err := b.Locals(t.Context(), true, time.Time{}, 10)
 	must(t, err)
-	must(t, b.GiveUp(t.Context(), locals[len(locals)-1], "no room"))
+	_, err = b.GiveUp(t.Context(), locals[len(locals)-1], "no room")
+	must(t, err)
 	b.host.set(epoch.Add(time.Hour))
 	b.follow()
 	b.wantAccount(`
