@@ -300,8 +300,8 @@ func TestFileThatComesBack(t *testing.T) {
 	rec := finished(t, s, "gate", epoch, 2)
 	name := filepath.Join(s.Dir(), rec.Path)
 	must(t, os.Rename(name, name+".away"))
-	must(t, s.CentralAcknowledged(t.Context(), rec.ID, CentralFailed))
 	s, _ = reopen(t, s)
+	must(t, s.CentralAcknowledged(t.Context(), rec.ID, CentralFailed))
 	must(t, os.Rename(name+".away", name))
 	s, r := reopen(t, s)
 	if r != (Recovery{Adopted: 1}) {
