@@ -213,11 +213,14 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 	}
 	root := filepath.Join(s.opts.Dir, segmentsDir)
 	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if err != nil {
+			r.Failed++
+			s.opts.Log.Error().Err(err).Str("directory", name).
+				Msg("a directory cannot be read: files in it that have no row are not taken up; look at its rights and at the disk")
+			return nil // of the others, and of what could be read of it, the rest is taken up
 		}
 		if entry.Type().IsRegular() && strings.HasSuffix(name, ".mp4"+copying) {
 			_ = os.Remove(name) // what was copied is still where it was, and this no loss
