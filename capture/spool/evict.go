@@ -91,21 +91,22 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
 	}
 	crashpoint.Here("file given up")
 	l.GivenUp = reason
-	return s.gone(context.WithoutCancel(ctx), l.Segment)
+	_, err = s.gone(context.WithoutCancel(ctx), l.Segment)
+	return err
 }
 
-// gone notes that the file of a segment that was given up is gone.
-func (s *Spool) gone(ctx context.Context, seg Segment) error {
-	var left Worth
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&left)
+// gone notes that the file of a segment that was given up is gone, and says what was
+// lost with it.
+func (s *Spool) gone(ctx context.Context, seg Segment) (left Worth, err error) {
+	err = s.ledger.db.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&left)
 	if err != nil {
-		return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
+		return left, fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
 	}
 	defer s.changed()
 	if left < Copied || len(s.opts.Destinations) == 0 { // what was lost is not the footage
-		return s.deleted(ctx, seg.ID)
+		return left, s.deleted(ctx, seg.ID)
 	}
-	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
+	return left, s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		if left == OnlyCopy {
 			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us)
 				SELECT camera_id, start_us, end_us, ?2, given_up, iif(dated = 'later', boot, ''), iif(dated = 'later', booted_us, 0) FROM segments WHERE id = ?1`,
@@ -116,6 +117,26 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 		}
 		return changed("gave up", seg.ID)(tx.ExecContext(ctx, `UPDATE segments SET state = 'missing' WHERE id = ? AND state = 'finished'`, seg.ID))
 	})
+}
+
+// goneBefore settles a segment whose file was given up when a crash came: who gave it up
+// has not said so any more.
+func (s *Spool) goneBefore(ctx context.Context, seg Segment) error {
+	left, err := s.gone(ctx, seg)
+	if err != nil {
+		return err
+	}
+	log := s.opts.Log.With().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Str("reason", seg.GivenUp).Logger()
+	switch {
+	case len(s.opts.Destinations) == 0 || left < Copied:
+		log.Warn().Msg("a local file was deleted to make room right before the agent ended")
+	case left == Copied:
+		log.Error().Msg("a local file was deleted to make room right before the agent ended, before every required destination had it; a mirror has it")
+	default:
+		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").
+			Msg("FOOTAGE GIVEN UP: the disk was nearly full, and the segment was deleted right before the agent ended, before a destination had confirmed it")
+	}
+	return nil
 }
 
 // savedAfterAll takes back the loss of a segment that was given up while it was being

@@ -129,7 +129,7 @@ func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error
 		return s.deleted(ctx, seg.ID)
 	}
 	if seg.State == Finished && seg.GivenUp != "" {
-		return s.gone(ctx, seg)
+		return s.goneBefore(ctx, seg)
 	}
 	r.Missing++
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).

@@ -3,15 +3,12 @@
 package spool
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/rs/zerolog"
 
 	"recording-agent/capture/spool/disktest"
 )
@@ -24,18 +21,6 @@ func failingCamera(t *testing.T, dir, camera string) *disktest.FS {
 	image, err := disktest.ReadImage(of)
 	must(t, err)
 	return disktest.Mount(t, of, image)
-}
-
-// spoken opens a spool and returns what it logs.
-func spoken(t *testing.T, dir string) (*Spool, *bytes.Buffer) {
-	t.Helper()
-	var said bytes.Buffer
-	o := testOptions(t, dir)
-	o.Log = zerolog.New(&said)
-	s, err := Open(t.Context(), o)
-	must(t, err)
-	t.Cleanup(func() { s.Close() })
-	return s, &said
 }
 
 // A directory that cannot be read does not keep the agent from starting: what lies in
