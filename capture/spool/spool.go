@@ -47,6 +47,8 @@ type Options struct {
 	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked
 	Clock        *HostClock                                       // nil: Now is believed, whatever it says
 	Wanted       Wanted                                           // nil: cameras are to be recorded at all times
+
+	LedgerDamaged bool // ErrLedgerDamaged ended the last run: all of the ledger is checked, with its indexes
 }
 
 // Spool is an open data directory. It is safe for concurrent use.

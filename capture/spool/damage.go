@@ -1,0 +1,172 @@
+package spool
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// openLedger opens or creates the database. One that SQLite says is damaged is
+// moved aside: the segments are adopted into a new one, which is worse than a
+// good ledger and better than not recording.
+func openLedger(ctx context.Context, file string, o Options) (*ledger, error) {
+	l, err := connect(ctx, file, o.Now, o.LedgerDamaged)
+	if !damaged(err) {
+		return l, err
+	}
+	aside := asideName(file, o.Now())
+	o.Log.Error().Err(err).Str("moved_to", aside).Msg("the ledger is damaged: starting a new one and adopting the segments on disk")
+	if err := moveAside(file, aside); err != nil {
+		return nil, err
+	}
+	return connect(ctx, file, o.Now, false)
+}
+
+func asideName(file string, now time.Time) string {
+	return fmt.Sprintf("%s.damaged-%s", file, now.UTC().Format(fileTime))
+}
+
+// moveAside keeps what there is of a ledger under another name.
+func moveAside(file, aside string) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("move the damaged ledger aside: %w", err)
+		}
+	}
+	return nil
+}
+
+// errUnsound says what a check has found.
+var errUnsound = errors.New("it is damaged")
+
+// sound has SQLite look at every page: one that is damaged behind the first would be
+// met when it is needed. A thorough look compares the indexes with what they are of,
+// which takes several times as long.
+func (l *ledger) sound(ctx context.Context, thorough bool) error {
+	check := "PRAGMA quick_check(1)"
+	if thorough {
+		check = "PRAGMA integrity_check(1)"
+	}
+	var found string
+	if err := l.db.QueryRowContext(ctx, check).Scan(&found); err != nil {
+		return fmt.Errorf("check it: %w", err)
+	}
+	if found != "ok" {
+		return fmt.Errorf("%w: %s", errUnsound, found)
+	}
+	return nil
+}
+
+func damaged(err error) bool {
+	var se *sqlite.Error
+	return errors.Is(err, errUnsound) || errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB)
+}
+
+// damage remembers the first that SQLite has met in a database, whichever verb or
+// question met it: who asked may only try again.
+type damage struct{ first atomic.Pointer[error] }
+
+func (d *damage) note(err error) error {
+	if damaged(err) {
+		d.first.CompareAndSwap(nil, &err)
+	}
+	return err
+}
+
+// met is ErrLedgerDamaged, and where, once there is any.
+func (d *damage) met() error {
+	if first := d.first.Load(); first != nil {
+		return Damage(*first)
+	}
+	return nil
+}
+
+// open opens a database, with one connection, whose damage is noted.
+func (d *damage) open(name string) (*sql.DB, error) {
+	c, err := sqlite.NewConnector(name)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(watchedConnector{c, d})
+	db.SetMaxOpenConns(1)
+	return db, nil
+}
+
+// watchedConnector makes connections whose errors are looked at. All that the spool
+// asks passes there, the rows that are read one by one as well.
+type watchedConnector struct {
+	driver.Connector
+	damage *damage
+}
+
+// sqliteConn is what a connection of SQLite can do for database/sql.
+type sqliteConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.Pinger
+	driver.SessionResetter
+	driver.Validator
+}
+
+func (c watchedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, c.damage.note(err)
+	}
+	whole, ok := conn.(sqliteConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("a connection of SQLite is a %T, which cannot be watched", conn), conn.Close())
+	}
+	return watchedConn{whole, c.damage}, nil
+}
+
+type watchedConn struct {
+	sqliteConn
+	damage *damage
+}
+
+func (c watchedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	result, err := c.sqliteConn.ExecContext(ctx, query, args)
+	return result, c.damage.note(err)
+}
+
+func (c watchedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.sqliteConn.QueryContext(ctx, query, args)
+	if err != nil {
+		return nil, c.damage.note(err)
+	}
+	return watchedRows{rows, c.damage}, nil
+}
+
+func (c watchedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	tx, err := c.sqliteConn.BeginTx(ctx, o)
+	if err != nil {
+		return nil, c.damage.note(err)
+	}
+	return watchedTx{tx, c.damage}, nil
+}
+
+type watchedRows struct {
+	driver.Rows
+	damage *damage
+}
+
+func (r watchedRows) Next(into []driver.Value) error { return r.damage.note(r.Rows.Next(into)) }
+
+type watchedTx struct {
+	driver.Tx
+	damage *damage
+}
+
+func (t watchedTx) Commit() error { return t.damage.note(t.Tx.Commit()) }
