@@ -49,6 +49,7 @@ type agent struct {
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
 	reader     ledgerReader
+	leftovers  *outage.Outage // of the last run
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -141,6 +142,8 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 	}
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
+	a.leftovers = a.newLeftovers()
+	a.sayLeftovers(a.spool.Leftovers())
 	a.build()
 	return a.run(ctx)
 }
@@ -297,6 +300,7 @@ func (a *agent) run(stop context.Context) error {
 	}
 	rest.Go(func() error { return a.retention.Run(behind) })
 	rest.Go(func() error { return a.watchDisk(ctx, renew) })
+	rest.Go(func() error { return a.recoverAgain(ctx, leftoversFirst) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })

@@ -63,6 +63,8 @@ type Spool struct {
 	clock  *clock                      // nil: it is believed
 	kept   ClockReport                 // as the ledger knows it; FollowClock's
 
+	left leftovers
+
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
 
