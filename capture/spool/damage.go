@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,12 +18,19 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// openLedger opens or creates the database. One that SQLite says is damaged is
-// moved aside: the segments are adopted into a new one, which is worse than a
-// good ledger and better than not recording.
+// openLedger opens or creates the database. One that SQLite says is damaged, or that lies
+// where the disk cannot be read, is moved aside: the segments are adopted into a new one,
+// which is worse than a good ledger and better than not recording.
 func openLedger(ctx context.Context, file string, o Options) (*ledger, error) {
 	l, err := connect(ctx, file, o.Now, o.LedgerDamaged)
-	if !damaged(err) {
+	for try := 1; unread(err) && try < readTries && wait(ctx, readAgain); try++ {
+		l, err = connect(ctx, file, o.Now, o.LedgerDamaged)
+	}
+	if unread(err) {
+		if derr := works(filepath.Dir(file)); derr != nil {
+			return nil, fmt.Errorf("%w (and it is not the ledger alone: %w)", err, derr)
+		}
+	} else if !damaged(err) {
 		return l, err
 	}
 	aside := asideName(file, o.Now())
@@ -28,6 +39,47 @@ func openLedger(ctx context.Context, file string, o Options) (*ledger, error) {
 		return nil, err
 	}
 	return connect(ctx, file, o.Now, false)
+}
+
+// A disk may fail for a moment: what cannot be read at so many attempts is lost.
+const (
+	readTries = 3
+	readAgain = time.Second
+)
+
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// errUnread says that a check has come to a page which the disk does not return.
+var errUnread = errors.New("the disk does not return it")
+
+// unread: the disk does not return what is in the ledger. That it cannot be written, or
+// is full, is another matter. Of the first page the driver does not say more than IOERR.
+func unread(err error) bool {
+	var se *sqlite.Error
+	return errors.Is(err, errUnread) || errors.As(err, &se) && slices.Contains([]int{sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ,
+		sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_IOERR_DATA}, se.Code())
+}
+
+// works says whether other files in a data directory can be read and written.
+func works(dir string) error {
+	if _, err := os.ReadFile(filepath.Join(dir, "spool.id")); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	probe := filepath.Join(dir, "probe")
+	if err := WriteDurably(probe, []byte("can this be written?\n"), 0o640); err != nil {
+		return err
+	}
+	_, err := os.ReadFile(probe)
+	return errors.Join(err, os.Remove(probe))
 }
 
 func asideName(file string, now time.Time) string {
@@ -47,6 +99,9 @@ func moveAside(file, aside string) error {
 // errUnsound says what a check has found.
 var errUnsound = errors.New("it is damaged")
 
+// pageError is how a check says that a page could not be had.
+var pageError = regexp.MustCompile(`unable to get the page\. error code=(\d+)`)
+
 // sound has SQLite look at every page: one that is damaged behind the first would be
 // met when it is needed. A thorough look compares the indexes with what they are of,
 // which takes several times as long.
@@ -58,6 +113,11 @@ func (l *ledger) sound(ctx context.Context, thorough bool) error {
 	var found string
 	if err := l.db.QueryRowContext(ctx, check).Scan(&found); err != nil {
 		return fmt.Errorf("check it: %w", err)
+	}
+	if code := pageError.FindStringSubmatch(found); code != nil {
+		if n, err := strconv.Atoi(code[1]); err == nil && n&0xff == sqlite3.SQLITE_IOERR {
+			return fmt.Errorf("%w: %s", errUnread, found)
+		}
 	}
 	if found != "ok" {
 		return fmt.Errorf("%w: %s", errUnsound, found)
