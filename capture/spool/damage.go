@@ -22,6 +22,9 @@ import (
 // where the disk cannot be read, is moved aside: the segments are adopted into a new one,
 // which is worse than a good ledger and better than not recording.
 func openLedger(ctx context.Context, file string, o Options) (*ledger, error) {
+	if err := keepOrphan(file, o); err != nil {
+		return nil, err
+	}
 	l, err := connect(ctx, file, o.Now, o.LedgerDamaged)
 	for try := 1; unread(err) && try < readTries && wait(ctx, readAgain); try++ {
 		l, err = connect(ctx, file, o.Now, o.LedgerDamaged)
@@ -80,6 +83,20 @@ func works(dir string) error {
 	}
 	_, err := os.ReadFile(probe)
 	return errors.Join(err, os.Remove(probe))
+}
+
+// keepOrphan keeps a -wal whose ledger was lost: SQLite would delete it, and it may hold
+// what nothing else does.
+func keepOrphan(file string, o Options) error {
+	if info, err := os.Stat(file); err == nil && info.Size() > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil // whoever opens it says what is wrong
+	}
+	if info, err := os.Stat(file + "-wal"); err != nil || info.Size() == 0 {
+		return nil
+	}
+	aside := asideName(file, o.Now())
+	o.Log.Error().Str("moved_to", aside+"-wal").Msg("the ledger is gone, and what was last written to it is not: that is kept, a new ledger begun and the segments on disk adopted")
+	return moveAside(file, aside)
 }
 
 func asideName(file string, now time.Time) string {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,5 +199,39 @@ func TestLedgerDamagedMeanwhile(t *testing.T) {
 	s, r := reopen(t, s)
 	if r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
 		t.Errorf("recovery: %+v", r)
+	}
+}
+
+// A -wal whose ledger is gone, or was emptied, holds what nothing else does: it is kept.
+func TestOrphanedWALIsKept(t *testing.T) {
+	for name, lose := range map[string]func(file string) error{
+		"removed": os.Remove,
+		"emptied": func(file string) error { return os.Truncate(file, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := finished(t, s, "gate", epoch, 1)
+			file := filepath.Join(s.Dir(), "ledger.db")
+			wal, err := os.ReadFile(file + "-wal")
+			must(t, err)
+			must(t, s.Close())
+			must(t, lose(file))
+			must(t, os.WriteFile(file+"-wal", wal, 0o640))
+
+			s, said := spoken(t, s.Dir())
+			if r, err := s.Recover(t.Context()); err != nil || r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
+				t.Errorf("recovery: %+v, %v", r, err)
+			}
+			aside, err := filepath.Glob(file + ".damaged-*-wal")
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("kept: %v, %v", aside, err)
+			}
+			if kept, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(kept, wal) {
+				t.Errorf("%d bytes are kept of %d, %v", len(kept), len(wal), err)
+			}
+			if !strings.Contains(said.String(), aside[0]) {
+				t.Errorf("the log does not say where: %s", said)
+			}
+		})
 	}
 }
