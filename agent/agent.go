@@ -49,6 +49,7 @@ type agent struct {
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
 	reader     ledgerReader
+	leftovers  *outage.Outage // of the last run
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -66,9 +67,9 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	start := func() error { return startAndRun(ctx, cfg, systemClock(), hangup, log, level) }
-	err := start()
-	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start() {
+	start := func(after error) error { return startAndRun(ctx, cfg, systemClock(), hangup, log, level, after) }
+	err := start(nil)
+	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start(err) {
 		log.Warn().Err(err).Msg("agent starts anew")
 		if !renewable(err) && !pause(ctx, renewAgain) {
 			break
@@ -109,14 +110,14 @@ func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
 }
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
-// then cameras and uploads.
-func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel) (err error) {
+// then cameras and uploads. after is what ended the last run in this process.
+func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, after error) (err error) {
 	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies()}
 	a.at("the ledger is opened")
 	stopStatus := a.serveStatus(ctx)
 	defer stopStatus()
 	options := a.spoolOptions()
-	options.Clock, options.Wanted = &clock, a.wanted
+	options.Clock, options.Wanted, options.LedgerDamaged = &clock, a.wanted, errors.Is(after, spool.ErrLedgerDamaged)
 	if a.spool, err = spool.Open(ctx, options); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -141,6 +142,8 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 	}
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
+	a.leftovers = a.newLeftovers()
+	a.sayLeftovers(a.spool.Leftovers())
 	a.build()
 	return a.run(ctx)
 }
@@ -298,6 +301,7 @@ func (a *agent) run(stop context.Context) error {
 	}
 	rest.Go(func() error { return a.retention.Run(behind) })
 	rest.Go(func() error { return a.watchDisk(ctx, renew) })
+	rest.Go(func() error { return a.recoverAgain(ctx, leftoversFirst) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })

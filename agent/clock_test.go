@@ -70,7 +70,7 @@ func (h *host) startHere(c *testClock) (stop func()) {
 	log, level := zerolog.New(zerolog.SyncWriter(&h.said)), &logLevel{}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- startAndRun(ctx, cfg, c.host(), nil, log, level) }()
+	go func() { done <- startAndRun(ctx, cfg, c.host(), nil, log, level, nil) }()
 	ended := false
 	stop = func() {
 		if ended {

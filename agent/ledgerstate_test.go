@@ -38,6 +38,7 @@ func TestStateWithoutTheLedger(t *testing.T) {
 	a := &agent{cfg: cfg, log: zerolog.New(&log), now: time.Now, started: time.Now(), latencies: status.NewLatencies(), level: &logLevel{}}
 	a.counts = &counts{missing: map[gapKey]time.Duration{}}
 	a.disk, a.reader.trouble = outage.New(a.log, "disk", a.now), outage.New(a.log, "the state is told as it was", a.now)
+	a.leftovers = a.newLeftovers()
 	options, clock := a.spoolOptions(), systemClock()
 	options.Clock = &clock
 	if a.spool, err = spool.Open(t.Context(), options); err != nil {

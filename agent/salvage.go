@@ -101,12 +101,12 @@ func (s *salvage) run(ctx context.Context, yes bool) error {
 	if err != nil {
 		return explained(err)
 	}
-	fmt.Fprintf(s.out, "%d incomplete uploads in %s, keys %s…\n", len(leftovers), s.store, s.prefix)
+	fmt.Fprintf(s.out, "%d incomplete uploads in %s, keys %s…\n", len(leftovers), s.store, plain(s.prefix))
 	var playable []s3.Leftover
 	troubled := 0
 	for _, l := range leftovers {
 		verdict, ok := s.judge(l)
-		fmt.Fprintf(s.out, "\n%s\n  %d parts, %.1f MB, begun %s: %s\n", l.Key, l.Parts, float64(l.Size)/1e6, l.Opened.UTC().Format("2006-01-02 15:04:05 UTC"), verdict)
+		fmt.Fprintf(s.out, "\n%s\n  %d parts, %.1f MB, begun %s: %s\n", shownKey(l.Key), l.Parts, float64(l.Size)/1e6, l.Opened.UTC().Format("2006-01-02 15:04:05 UTC"), plain(verdict))
 		if ok {
 			playable = append(playable, l)
 		}
@@ -149,14 +149,14 @@ func (s *salvage) judge(l s3.Leftover) (verdict string, complete bool) {
 func (s *salvage) completeAll(ctx context.Context, playable []s3.Leftover) error {
 	failed := 0
 	for _, l := range playable {
-		fmt.Fprintf(s.out, "\n%s\n", l.Key)
+		fmt.Fprintf(s.out, "\n%s\n", shownKey(l.Key))
 		shown, err := s.complete(ctx, l)
 		if err != nil {
 			failed++
-			fmt.Fprintf(s.out, "  FAILED: %v\n", explained(err))
+			fmt.Fprintf(s.out, "  FAILED: %s\n", plain(explained(err).Error()))
 			continue
 		}
-		fmt.Fprintf(s.out, "  %s\n", shown)
+		fmt.Fprintf(s.out, "  %s\n", plain(shown))
 	}
 	fmt.Fprintf(s.out, "\nSalvaged: %d of %d.\n", len(playable)-failed, len(playable))
 	if failed > 0 {

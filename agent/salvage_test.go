@@ -131,3 +131,47 @@ func TestSalvageThatMayNotLook(t *testing.T) {
 		t.Errorf("%v\n%s", err, &said)
 	}
 }
+
+// Whoever may write to the bucket chooses its keys, and a store its errors: a terminal is
+// not to obey them, nor a reader to take one upload for several.
+func TestSalvageShowsKeysPlainly(t *testing.T) {
+	const refused, listed, obeyed = "recordings/a/\u009b2J\u202ex.mp4", "recordings/b/\u009b2Jy.mp4", "\u009b31m"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/xml")
+		switch {
+		case r.URL.Query().Has("uploads"):
+			fmt.Fprint(w, "<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>")
+			for _, key := range []string{refused, listed} {
+				fmt.Fprintf(w, "<Upload><Key>%s</Key><UploadId>1</UploadId><Initiated>2026-01-01T00:00:00.000Z</Initiated></Upload>", key)
+			}
+			fmt.Fprint(w, "</ListMultipartUploadsResult>")
+		case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "y.mp4") && r.URL.Query().Has("uploadId"):
+			fmt.Fprint(w, `<ListPartsResult><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><ETag>"e"</ETag><Size>6000000</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified></Part></ListPartsResult>`)
+		default:
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprintf(w, "<Error><Code>Access%sDenied</Code><Message>no%s</Message></Error>", obeyed, obeyed)
+		}
+	}))
+	defer server.Close()
+	var said bytes.Buffer
+	s := &salvage{
+		store: uploads3.New(uploads3.Options{Bucket: "footage", Region: "us-east-1", Endpoint: server.URL, PathStyle: true, AccessKeyID: s3test.AccessKey, SecretAccessKey: s3test.SecretKey}),
+		out:   &said, prefix: "recordings/", olderThan: time.Hour, now: time.Now,
+	}
+	if err := s.run(t.Context(), true); err == nil {
+		t.Error("what was refused is no error")
+	}
+	for key, times := range map[string]int{refused: 1, listed: 2} { // to be completed, and why it was not
+		if n := strings.Count(said.String(), "\n"+strconv.Quote(key)+"\n"); n != times {
+			t.Errorf("%q is shown quoted %d times", key, n)
+		}
+	}
+	if !strings.Contains(said.String(), "FAILED: ") || !strings.Contains(said.String(), "its parts cannot be listed: ") {
+		t.Errorf("not all was tried:\n%q", said.String())
+	}
+	for _, line := range strings.Split(said.String(), "\n") {
+		if plain(line) != line {
+			t.Errorf("a terminal would obey %q", line)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +22,7 @@ import (
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 
 	"recording-agent/agent/central/centraltest"
+	"recording-agent/agent/status/apitest"
 	"recording-agent/capture/rtsp/rtsptest"
 )
 
@@ -37,10 +41,7 @@ var marks = map[string]string{
 func wantNoMarks(t *testing.T, where, text string) {
 	t.Helper()
 	for what, mark := range marks {
-		for _, form := range []string{
-			mark, url.QueryEscape(mark), url.PathEscape(mark),
-			strings.TrimRight(base64.StdEncoding.EncodeToString([]byte("viewer:"+mark)), "="),
-		} {
+		for _, form := range forms(mark) {
 			if at := strings.Index(text, form); at >= 0 {
 				t.Errorf("%s tells %s: …%s…", where, what, text[max(0, at-120):min(len(text), at+len(form)+60)])
 			}
@@ -48,11 +49,23 @@ func wantNoMarks(t *testing.T, where, text string) {
 	}
 }
 
+// forms are those in which a secret turns up.
+func forms(mark string) []string {
+	return []string{
+		mark, url.QueryEscape(mark), url.PathEscape(mark),
+		strings.TrimRight(base64.StdEncoding.EncodeToString([]byte("viewer:"+mark)), "="),
+	}
+}
+
+// repeatable are the secrets that peers are sent. The others sign what is sent.
+var repeatable = []string{"the refused camera's password", "the central server's token", "the S3 session token"}
+
 // echo is a server that puts all that it was sent into its error: what a proxy in a
-// debug mode, or a hostile host, does.
-func echo(status int) http.HandlerFunc {
+// debug mode, or a hostile host, does. repeated is what it has said.
+func echo(status int, repeated *said) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		said := fmt.Sprint(r.URL, " ", r.Header)
+		fmt.Fprintln(repeated, said)
 		if strings.Contains(r.Header.Get("Accept-Encoding"), "identity") || r.Header.Get("X-Amz-Date") != "" {
 			w.Header().Set("Content-Type", "application/xml")
 			w.WriteHeader(status)
@@ -69,18 +82,23 @@ func echo(status int) http.HandlerFunc {
 // repeat what they are told, and searches all that comes out of the agent.
 func TestSecretsAreNeverTold(t *testing.T) {
 	h := newHost(t)
-	store := httptest.NewServer(echo(http.StatusForbidden))
+	var repeated said
+	store := httptest.NewServer(echo(http.StatusForbidden, &repeated))
 	defer store.Close()
 	refuses := rtsptest.Scripted(t, rtsptest.Script{Answer: func(req *base.Request) *base.Response {
 		if req.Method == base.Options {
 			return nil
 		}
+		said := fmt.Sprint(req.URL, req.Header["Authorization"])
+		fmt.Fprintln(&repeated, said)
 		return &base.Response{
-			StatusCode: base.StatusUnauthorized, StatusMessage: fmt.Sprint(req.URL, req.Header["Authorization"]),
+			StatusCode: base.StatusUnauthorized, StatusMessage: said,
 			Header: base.Header{"WWW-Authenticate": base.HeaderValue{`Basic realm="camera"`}},
 		}
 	}})
-	repeat := centraltest.Fault(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { echo(http.StatusUnauthorized)(w, r) })
+	repeat := centraltest.Fault(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		echo(http.StatusUnauthorized, &repeated)(w, r)
+	})
 	central := centraltest.New(centraltest.Options{Token: marks["the central server's token"], ClientName: "host", Cameras: h.cameras})
 	central.Break("/recordings/register", 2, repeat)
 	central.Break("/clients/heartbeat", 1, repeat)
@@ -141,11 +159,21 @@ url = %q
 		if n := len(h.files()); n < 3 || len(central.Heartbeats()) == 0 || len(central.Recordings()) == 0 {
 			return fmt.Sprintf("three segments, a heartbeat and a row: %d, %d, %d", n, len(central.Heartbeats()), len(central.Recordings()))
 		}
+		for _, what := range repeatable {
+			if !slices.ContainsFunc(forms(marks[what]), func(form string) bool { return strings.Contains(repeated.String(), form) }) {
+				return "a peer that repeats " + what
+			}
+		}
+		for _, expected := range []string{"AccessDenied", "camera refuses", "does not accept the token"} {
+			if !strings.Contains(h.said.String(), expected) {
+				return fmt.Sprintf("a log with %q", expected)
+			}
+		}
 		return ""
 	})
 
-	answers := ""
-	for _, path := range []string{"/status", "/health", "/schedules", "/manual-record?camera_id=" + h.cameras[1], "/nowhere/" + h.cameras[0]} {
+	answers := h.everyAnswer()
+	for _, path := range []string{"/manual-record?camera_id=" + h.cameras[1], "/nowhere/" + h.cameras[0]} {
 		answers += path + "\n" + h.fetch(path) + "\n"
 	}
 	for _, command := range [][]string{
@@ -161,11 +189,6 @@ url = %q
 	sent, err := json.Marshal([]any{central.Heartbeats(), central.Recordings()})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, expected := range []string{"AccessDenied", "camera refuses", "does not accept the token"} {
-		if !strings.Contains(h.said.String(), expected) {
-			t.Logf("the log does not hold %q: perhaps a peer was not asked", expected)
-		}
 	}
 	wantNoMarks(t, "the log", h.said.String())
 	wantNoMarks(t, "an answer", answers)
@@ -183,6 +206,70 @@ url = %q
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// everyAnswer asks all that can be read and is described, with the page and one event
+// of it.
+func (h *host) everyAnswer() (all string) {
+	h.t.Helper()
+	d := apitest.Read(h.t, []byte(h.fetch("/api/v1/openapi.yaml")))
+	asked := map[string]bool{}
+	for _, operation := range d.Operations() {
+		path, reads := strings.CutPrefix(operation, "GET ")
+		if !reads || strings.HasPrefix(path, "/assets/") || path == "/api/v1/events" {
+			continue
+		}
+		asked[path] = true
+		path = strings.NewReplacer("{camera}", h.cameras[1], "{segment}", segmentOf(h.files()[0])).Replace(path)
+		switch path {
+		case "/api/v1/moment":
+			path += "?camera=" + h.cameras[0] + "&at=" + url.QueryEscape(time.Now().Add(-10*time.Second).UTC().Format(time.RFC3339))
+		case "/api/v1/timeline":
+			path += "?camera=" + h.cameras[0]
+		}
+		answer := h.get(path)
+		body, err := io.ReadAll(answer.Body)
+		answer.Body.Close()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if answer.StatusCode != http.StatusOK && !strings.HasPrefix(path, "/play/") {
+			h.t.Errorf("GET %s: %d %s", path, answer.StatusCode, body)
+		}
+		all += path + "\n" + string(body) + "\n"
+	}
+	for _, path := range []string{"/", "/metrics", "/status", "/health", "/schedules", "/api/v1/status", "/api/v1/cameras/{camera}", "/api/v1/destinations", "/api/v1/segments/{segment}", "/api/v1/problems"} {
+		if !asked[path] {
+			h.t.Errorf("GET %s was not asked", path)
+		}
+	}
+	return all + h.event()
+}
+
+// event is the first event of the page, which has all that it shows.
+func (h *host) event() (text string) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.status+"/api/v1/events", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, 16<<20)
+	for lines.Scan() {
+		text += lines.Text() + "\n"
+		if strings.HasPrefix(lines.Text(), "data:") && strings.Contains(lines.Text(), h.cameras[1]) {
+			return text
+		}
+	}
+	h.t.Errorf("no event tells of the camera: %v, %.500s", lines.Err(), text)
+	return text
 }
 
 func (h *host) fetch(path string) string {

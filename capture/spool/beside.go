@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"net/url"
 	"time"
@@ -15,12 +14,11 @@ import (
 // again would take SQLite's locks from this process.
 func (s *Spool) View(ctx context.Context, central bool, do func(*View) error) error {
 	params := url.Values{"mode": {"ro"}, "_pragma": {"query_only(1)", "busy_timeout(5000)", newestFirst}}
-	db, err := sql.Open("sqlite", dsn(s.ledger.file, params))
+	db, err := s.ledger.damage.open(dsn(s.ledger.file, params))
 	if err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}
 	defer db.Close()
-	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, "BEGIN"); err != nil {
 		return fmt.Errorf("read the ledger: %w", err)
 	}

@@ -95,7 +95,7 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) (lost Worth,
 	}
 	crashpoint.Here("file given up")
 	l.GivenUp = reason
-	return s.lose(context.WithoutCancel(ctx), l.Segment)
+	return s.gone(context.WithoutCancel(ctx), l.Segment)
 }
 
 // takeBack clears why a file was to be given up that is still there: whoever removes
@@ -116,23 +116,13 @@ func (s *Spool) settleGivenUp(ctx context.Context, id string) error {
 	if err != nil || seg.State != Finished || seg.GivenUp == "" {
 		return err
 	}
-	if err := s.gone(ctx, seg); err != nil {
-		return err
-	}
-	s.opts.Log.Error().Str("segment", id).Str("camera", seg.CameraID).Time("start", seg.Start).Int64("bytes", seg.Size).Str("why", seg.GivenUp).
-		Msg("a segment was given up for want of room; it could not be noted when its file was deleted, and is now")
-	return nil
+	return s.goneBefore(ctx, seg)
 }
 
-// gone notes that the file of a segment that was given up is gone.
-func (s *Spool) gone(ctx context.Context, seg Segment) error {
-	_, err := s.lose(ctx, seg)
-	return err
-}
-
-// lose is gone, and says what was lost. What destinations have is looked at as the row is
-// written: what arrives later takes the loss back, see savedAfterAll.
-func (s *Spool) lose(ctx context.Context, seg Segment) (lost Worth, err error) {
+// gone notes that the file of a segment that was given up is gone, and says what was
+// lost with it. What destinations have is looked at as the row is written: what arrives
+// later takes the loss back, see savedAfterAll.
+func (s *Spool) gone(ctx context.Context, seg Segment) (lost Worth, err error) {
 	defer s.changed()
 	err = s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&lost)
@@ -156,6 +146,26 @@ func (s *Spool) lose(ctx context.Context, seg Segment) (lost Worth, err error) {
 		err = s.deleted(ctx, seg.ID) // all that could happen in between is that more has arrived
 	}
 	return lost, err
+}
+
+// goneBefore settles a segment whose file was given up, and of which nobody has told: a
+// crash came, or the ledger did not take it.
+func (s *Spool) goneBefore(ctx context.Context, seg Segment) error {
+	left, err := s.gone(ctx, seg)
+	if err != nil {
+		return err
+	}
+	log := s.opts.Log.With().Str("segment", seg.ID).Str("camera", seg.CameraID).Time("start", seg.Start).Int64("bytes", seg.Size).Str("reason", seg.GivenUp).Logger()
+	switch {
+	case len(s.opts.Destinations) == 0 || left < Copied:
+		log.Warn().Msg("a local file was deleted to make room; it is noted only now")
+	case left == Copied:
+		log.Error().Msg("a local file was deleted to make room, before every required destination had it; a mirror has it; it is noted only now")
+	default:
+		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").
+			Msg("FOOTAGE GIVEN UP: the disk was nearly full, and the segment was deleted before a destination had confirmed it; it is noted only now")
+	}
+	return nil
 }
 
 // savedAfterAll takes back the loss of a segment that was given up while it was being

@@ -62,3 +62,26 @@ func TestFileThatCannotBeGivenUp(t *testing.T) {
 	must(t, os.RemoveAll(name))
 	must(t, s.FileMissing(t.Context(), rec.ID))
 }
+
+// A crash right after the file has gone does not make a loss of it that nobody has told.
+func TestCrashBehindGivingUpIsTold(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := finished(t, s, "gate", epoch, 3)
+	must(t, s.ledger.one(t.Context(), "give up", rec.ID, `UPDATE segments SET given_up = ? WHERE id = ?`, "no room", rec.ID))
+	must(t, s.Close())
+	name, err := s.file(rec.Path)
+	must(t, err)
+	must(t, os.Remove(name))
+
+	s, said := spoken(t, s.Dir())
+	_, err = s.Recover(t.Context())
+	must(t, err)
+	if got := state(t, s, rec.ID); got.State != Missing {
+		t.Errorf("the segment is %s", got.State)
+	}
+	for _, word := range []string{`"level":"error"`, "FOOTAGE GIVEN UP", rec.ID, `"camera":"gate"`, "no room"} {
+		if !strings.Contains(said.String(), word) {
+			t.Errorf("the log does not hold %s: %s", word, said)
+		}
+	}
+}

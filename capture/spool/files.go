@@ -68,6 +68,7 @@ func (s *Spool) Create(seg Segment) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
 		return nil, fmt.Errorf("create the directory of segment %s: %w", seg.ID, err)
 	}
+	s.left.made(seg.Path)
 	f, err := openFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL)
 	if err != nil {
 		return nil, fmt.Errorf("create segment %s: %w", seg.ID, err)

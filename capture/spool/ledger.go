@@ -11,9 +11,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/rs/zerolog"
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // ledger is the SQLite database. It has one writer, the agent, and one
@@ -23,6 +20,7 @@ type ledger struct {
 	now    func() time.Time
 	file   string
 	opened os.FileInfo // of file
+	damage *damage     // that was met in it
 }
 
 // migrations lead from one schema version (PRAGMA user_version) to the next. One
@@ -135,46 +133,9 @@ ALTER TABLE segments ADD COLUMN seen_us INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX segments_unseen ON segments (state) WHERE dated = 'never' AND seen_us = 0;
 `}
 
-// openLedger opens or creates the database. One that SQLite says is damaged is
-// moved aside: the segments are adopted into a new one, which is worse than a
-// good ledger and better than not recording.
-func openLedger(ctx context.Context, file string, log zerolog.Logger, now func() time.Time) (*ledger, error) {
-	l, err := connect(ctx, file, now)
-	if !damaged(err) {
-		return l, err
-	}
-	aside := fmt.Sprintf("%s.damaged-%s", file, now().UTC().Format(fileTime))
-	log.Error().Err(err).Str("moved_to", aside).Msg("the ledger is damaged: starting a new one and adopting the segments on disk")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, fmt.Errorf("move the damaged ledger aside: %w", err)
-		}
-	}
-	return connect(ctx, file, now)
-}
-
-// errUnsound says what a check has found.
-var errUnsound = errors.New("it is damaged")
-
-// sound has SQLite look at every page: one that is damaged behind the first would be
-// met when it is needed.
-func (l *ledger) sound(ctx context.Context) error {
-	var found string
-	if err := l.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&found); err != nil {
-		return fmt.Errorf("check it: %w", err)
-	}
-	if found != "ok" {
-		return fmt.Errorf("%w: %s", errUnsound, found)
-	}
-	return nil
-}
-
-func damaged(err error) bool {
-	var se *sqlite.Error
-	return errors.Is(err, errUnsound) || errors.As(err, &se) && (se.Code()&0xff == sqlite3.SQLITE_CORRUPT || se.Code()&0xff == sqlite3.SQLITE_NOTADB)
-}
-
-func connect(ctx context.Context, file string, now func() time.Time) (*ledger, error) {
+// connect opens or creates the database. thorough has all of it checked, with its
+// indexes.
+func connect(ctx context.Context, file string, now func() time.Time, thorough bool) (*ledger, error) {
 	if err := privateFile(file); err != nil {
 		return nil, fmt.Errorf("open the ledger: %w", err)
 	}
@@ -182,13 +143,13 @@ func connect(ctx context.Context, file string, now func() time.Time) (*ledger, e
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "cache_size(-1024)"},
 	}
-	db, err := sql.Open("sqlite", dsn(file, params))
+	met := &damage{}
+	db, err := met.open(dsn(file, params))
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger %s: %w", file, err)
 	}
-	db.SetMaxOpenConns(1)
-	l := &ledger{db: db, now: now, file: file}
-	if err = l.sound(ctx); err == nil {
+	l := &ledger{db: db, now: now, file: file, damage: met}
+	if err = l.sound(ctx, thorough); err == nil {
 		err = l.migrate(ctx)
 	}
 	if err == nil {

@@ -2,9 +2,11 @@ package spool
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -119,7 +121,73 @@ func bringForeign(t *testing.T, s *Spool) {
 	must(t, err)
 }
 
-// A damage that comes while the agent runs is met, and mended by opening anew.
+// Damage behind the first page is met by whatever needs the page, and told by the next
+// look at the ledger, whose own page is well: opened anew, the ledger is set aside.
+func TestDamageIsMetByEveryVerb(t *testing.T) {
+	for name, meet := range map[string]func(s *Spool, rec *recording) error{
+		"rows": func(s *Spool, _ *recording) error { _, err := s.Segments(t.Context(), Finished); return err },
+		"view": func(s *Spool, _ *recording) error {
+			return s.View(t.Context(), false, func(v *View) error { _, _, err := v.Segments(t.Context(), Query{}); return err })
+		},
+		"verb":        func(s *Spool, rec *recording) error { return s.Stored(t.Context(), rec.ID, "primary") },
+		"transaction": func(s *Spool, rec *recording) error { return s.Verified(t.Context(), rec.ID, "primary", "size", epoch) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := finished(t, s, "gate", epoch, 1)
+			manyRows(t, s, 2000, 0)
+			_, err := s.ledger.db.Exec("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory")
+			must(t, err)
+			file := filepath.Join(s.Dir(), "ledger.db")
+			info, err := os.Stat(file)
+			must(t, err)
+			overwrite(t, file, bytes.Repeat([]byte{0xa5}, int(info.Size())-2*4096), 2*4096)
+			must(t, s.Check(t.Context()))
+			if err := meet(s, rec); !damaged(err) {
+				t.Fatalf("the damage was not met: %v", err)
+			}
+			if err := s.Check(t.Context()); !errors.Is(err, ErrLedgerDamaged) {
+				t.Errorf("the look at the ledger says %v", err)
+			}
+			must(t, s.Close())
+			s = open(t, s.Dir())
+			if r, err := s.Recover(t.Context()); err != nil || r.Adopted != 1 || s.Check(t.Context()) != nil {
+				t.Errorf("opened anew: %+v, %v, %v", r, err, s.Check(t.Context()))
+			}
+		})
+	}
+}
+
+// An index that does not fit its table is met only by who changes a row of it, and by no
+// quick check: without a thorough one it would be met, and the agent begin anew, for ever.
+func TestDamagedIndex(t *testing.T) {
+	for thorough, aside := range map[bool]int{false: 0, true: 1} {
+		s := open(t, t.TempDir())
+		rec := finished(t, s, "gate", epoch, 1)
+		_, err := s.ledger.db.Exec(`PRAGMA writable_schema = 1;
+			UPDATE sqlite_schema SET sql = replace(sql, 'end_us)', 'start_us)') WHERE name = 'segments_camera'; PRAGMA writable_schema = 0`)
+		must(t, err)
+		must(t, s.Close())
+		o := testOptions(t, s.Dir())
+		o.LedgerDamaged = thorough
+		s, err = Open(t.Context(), o)
+		must(t, err)
+		found, err := filepath.Glob(filepath.Join(s.Dir(), "ledger.db.damaged-*"))
+		if err != nil || len(found) != aside {
+			t.Errorf("thorough %v: set aside %v, %v", thorough, found, err)
+		}
+		_, err = s.Recover(t.Context())
+		must(t, err)
+		err = s.Verified(t.Context(), rec.ID, "primary", "size", epoch)
+		if err == nil {
+			err = s.Delete(t.Context(), rec.ID)
+		}
+		must(t, err)
+		must(t, s.Close())
+	}
+}
+
+// A ledger whose file goes while the agent runs is met, and mended by opening anew.
 func TestLedgerDamagedMeanwhile(t *testing.T) {
 	s := open(t, t.TempDir())
 	rec := finished(t, s, "gate", epoch, 1)
@@ -131,5 +199,39 @@ func TestLedgerDamagedMeanwhile(t *testing.T) {
 	s, r := reopen(t, s)
 	if r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
 		t.Errorf("recovery: %+v", r)
+	}
+}
+
+// A -wal whose ledger is gone, or was emptied, holds what nothing else does: it is kept.
+func TestOrphanedWALIsKept(t *testing.T) {
+	for name, lose := range map[string]func(file string) error{
+		"removed": os.Remove,
+		"emptied": func(file string) error { return os.Truncate(file, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := finished(t, s, "gate", epoch, 1)
+			file := filepath.Join(s.Dir(), "ledger.db")
+			wal, err := os.ReadFile(file + "-wal")
+			must(t, err)
+			must(t, s.Close())
+			must(t, lose(file))
+			must(t, os.WriteFile(file+"-wal", wal, 0o640))
+
+			s, said := spoken(t, s.Dir())
+			if r, err := s.Recover(t.Context()); err != nil || r != (Recovery{Adopted: 1}) || state(t, s, rec.ID).State != Finished {
+				t.Errorf("recovery: %+v, %v", r, err)
+			}
+			aside, err := filepath.Glob(file + ".damaged-*-wal")
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("kept: %v, %v", aside, err)
+			}
+			if kept, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(kept, wal) {
+				t.Errorf("%d bytes are kept of %d, %v", len(kept), len(wal), err)
+			}
+			if !strings.Contains(said.String(), aside[0]) {
+				t.Errorf("the log does not say where: %s", said)
+			}
+		})
 	}
 }

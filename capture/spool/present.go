@@ -41,8 +41,12 @@ func (s *Spool) Present() error {
 }
 
 // Check writes to the ledger, durably, what it holds already. Of a row that stays as
-// it is SQLite would write nothing.
+// it is SQLite would write nothing. It touches one page: that another is damaged is
+// known from whatever verb or question has met it.
 func (s *Spool) Check(ctx context.Context) error {
+	if damage := s.ledger.damage.met(); damage != nil {
+		return damage
+	}
 	_, err := s.ledger.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)))
 	if damage := Damage(err); damage != nil {
 		return damage

@@ -67,8 +67,9 @@ func (s *Spool) recoverRows(ctx context.Context, r *Recovery) error {
 			}
 			if err := s.recoverRow(ctx, seg, r); err != nil {
 				r.Failed++
+				s.left.row(seg.ID, err)
 				s.opts.Log.Error().Err(err).Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
-					Msg("segment could not be recovered; it is left as it is and tried again at the next start")
+					Msg("segment could not be recovered; it is left as it is, and tried again from time to time")
 			}
 		}
 	}
@@ -129,7 +130,7 @@ func (s *Spool) withoutFile(ctx context.Context, seg Segment, r *Recovery) error
 		return s.deleted(ctx, seg.ID)
 	}
 	if seg.State == Finished && seg.GivenUp != "" {
-		return s.gone(ctx, seg)
+		return s.goneBefore(ctx, seg)
 	}
 	r.Missing++
 	s.opts.Log.Error().Str("segment", seg.ID).Str("camera", seg.CameraID).Str("file", seg.Path).
@@ -211,13 +212,16 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 	if err != nil {
 		return err
 	}
-	root := filepath.Join(s.opts.Dir, segmentsDir)
-	err = filepath.WalkDir(root, func(name string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+	err = filepath.WalkDir(filepath.Join(s.opts.Dir, segmentsDir), func(name string, entry fs.DirEntry, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
-			return err
+		if err != nil {
+			r.Failed++
+			s.left.directory(name, err)
+			s.opts.Log.Error().Err(err).Str("directory", name).
+				Msg("a directory cannot be read: files in it that have no row are not taken up before it can; look at its rights and at the disk")
+			return nil // of the others, and of what could be read of it, the rest is taken up
 		}
 		if entry.Type().IsRegular() && strings.HasSuffix(name, ".mp4"+copying) {
 			_ = os.Remove(name) // what was copied is still where it was, and this no loss
@@ -227,14 +231,12 @@ func (s *Spool) adoptFiles(ctx context.Context, r *Recovery) error {
 			return nil
 		}
 		rel, err := filepath.Rel(s.opts.Dir, name)
-		if err != nil {
+		if err != nil || present[filepath.ToSlash(rel)] {
 			return err
-		}
-		if present[filepath.ToSlash(rel)] {
-			return nil
 		}
 		if err := s.adoptFile(ctx, name, filepath.ToSlash(rel), r); err != nil {
 			r.Failed++
+			s.left.file(filepath.ToSlash(rel), err)
 			s.opts.Log.Error().Err(err).Str("file", filepath.ToSlash(rel)).Msg("file without a row could not be adopted; it is left as it is")
 		}
 		return nil
@@ -273,7 +275,7 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	}
 	cameraID, segmentID, start, ok := parsePath(rel)
 	if !ok {
-		return errors.New("its name is not that of a segment")
+		return errNotOurs
 	}
 	seg := Segment{ID: segmentID, CameraID: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
 	result, err := readFile(name, segmentID)

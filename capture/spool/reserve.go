@@ -22,7 +22,7 @@ func (s *Spool) reserve() string { return filepath.Join(s.opts.Dir, "reserve") }
 // openWithReserve opens the ledger, and gives up the reserve for it if need be.
 func (s *Spool) openWithReserve(ctx context.Context) (err error) {
 	file := filepath.Join(s.opts.Dir, "ledger.db")
-	if s.ledger, err = openLedger(ctx, file, s.opts.Log, s.opts.Now); err == nil {
+	if s.ledger, err = openLedger(ctx, file, s.opts); err == nil {
 		return nil
 	}
 	free, _, ferr := s.Disk()
@@ -32,7 +32,7 @@ func (s *Spool) openWithReserve(ctx context.Context) (err error) {
 	if !s.giveReserve(free) {
 		return fmt.Errorf("the disk is full: %d bytes are free where agent.data_dir is, make room there: %w", free, err)
 	}
-	s.ledger, err = openLedger(ctx, file, s.opts.Log, s.opts.Now)
+	s.ledger, err = openLedger(ctx, file, s.opts)
 	return err
 }
 

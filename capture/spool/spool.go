@@ -48,6 +48,8 @@ type Options struct {
 	Disk         func(dir string) (free, total uint64, err error) // bytes; nil: the system is asked
 	Clock        *HostClock                                       // nil: Now is believed, whatever it says
 	Wanted       Wanted                                           // nil: cameras are to be recorded at all times
+
+	LedgerDamaged bool // ErrLedgerDamaged ended the last run: all of the ledger is checked, with its indexes
 }
 
 // Spool is an open data directory. It is safe for concurrent use.
@@ -61,6 +63,8 @@ type Spool struct {
 	before time.Time                   // when the last run was alive
 	clock  *clock                      // nil: it is believed
 	kept   ClockReport                 // as the ledger knows it; FollowClock's
+
+	left leftovers
 
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's

@@ -38,6 +38,18 @@ func open(t testing.TB, dir string) *Spool {
 	return s
 }
 
+// spoken opens a spool and returns what it logs.
+func spoken(t *testing.T, dir string) (*Spool, *bytes.Buffer) {
+	t.Helper()
+	var said bytes.Buffer
+	o := testOptions(t, dir)
+	o.Log = zerolog.New(&said)
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s, &said
+}
+
 func reopen(t testing.TB, s *Spool) (*Spool, Recovery) {
 	t.Helper()
 	if err := s.Close(); err != nil {

@@ -132,6 +132,7 @@ func (s *Spool) bringIn(ctx context.Context, seg Segment, source string, check f
 	if err := errors.Join(syncDirs(filepath.Dir(dir)), syncFile(source)); err != nil {
 		return false, fmt.Errorf("sync before taking over: %w", err)
 	}
+	s.left.made(seg.Path)
 	err = s.rename(source, name)
 	if errors.Is(err, errOtherDisk) {
 		return true, s.copyIn(ctx, seg, source, name, check)

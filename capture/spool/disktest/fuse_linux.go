@@ -25,6 +25,7 @@ type FS struct {
 	log    []Op
 	nodes  uint64
 	faults func(op Kind, path string) syscall.Errno
+	reads  func(Range) syscall.Errno
 }
 
 // Reading is an operation that is not in the log, and can be made to fail.
@@ -80,6 +81,22 @@ func (f *FS) Fail(faults func(op Kind, path string) syscall.Errno) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.faults = faults
+}
+
+// Range is what is read of a file.
+type Range struct {
+	Node     uint64 // stays the same when it is renamed
+	Path     string
+	From, To int64
+}
+
+// FailReads makes readings of files fail, by the bytes that they want as well: a sector
+// of a disk may be dead. The kernel asks for more than a program does, and once more for
+// less when that fails.
+func (f *FS) FailReads(faults func(Range) syscall.Errno) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reads = faults
 }
 
 // file is a file or directory of it. All is guarded by the file system's mutex.
@@ -216,8 +233,22 @@ func (n *file) Read(_ context.Context, _ fs.FileHandle, dest []byte, off int64) 
 		return nil, errno
 	}
 	defer n.fs.mu.Unlock()
+	if n.fs.reads != nil {
+		if errno := n.fs.reads(Range{n.number, n.Path(nil), off, off + int64(len(dest))}); errno != 0 {
+			return nil, errno
+		}
+	}
 	off = min(off, int64(len(n.content)))
 	return fuse.ReadResultData(append([]byte(nil), n.content[off:min(off+int64(len(dest)), int64(len(n.content)))]...)), 0
+}
+
+// Opendir fails where reading does: go-fuse lists a directory by itself.
+func (n *file) Opendir(context.Context) syscall.Errno {
+	if errno := n.begin(Reading, ""); errno != 0 {
+		return errno
+	}
+	n.fs.mu.Unlock()
+	return 0
 }
 
 func (n *file) Write(_ context.Context, _ fs.FileHandle, data []byte, off int64) (uint32, syscall.Errno) {
