@@ -62,7 +62,6 @@ waits on the disk.`,
 	}
 	root.PersistentFlags().StringVar(&file, "config", "", "configuration file (default: agent.toml here, then "+config.SystemPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unusableError{err} })
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), salvageCommand(&file), versionCommand())
 	root.AddCommand(serviceCommands(&file)...)
 	unusableArguments(root)
