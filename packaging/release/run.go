@@ -10,7 +10,12 @@ import (
 
 // run returns what a program says on its standard output.
 func run(env []string, program string, args ...string) ([]byte, error) {
+	return runIn("", env, program, args...)
+}
+
+func runIn(dir string, env []string, program string, args ...string) ([]byte, error) {
 	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), env...)
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said

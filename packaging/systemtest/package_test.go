@@ -1,0 +1,280 @@
+//go:build system
+
+package systemtest
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	_ "modernc.org/sqlite"
+
+	"recording-agent/capture/rtsp/rtsptest"
+)
+
+// The life of a package on a host with a real systemd: installed, configured, started,
+// killed, hung, upgraded while it records, removed, installed again, purged. It records
+// from a camera that is not ours (GStreamer) to a real S3 server.
+func TestDebianPackage(t *testing.T) {
+	older, newer := makePackage(t, "1.0.0"), makePackage(t, "1.0.1")
+	around := newWorld(t)
+	around.camera = "rtsp://" + rtsptest.GStreamer(t, rtsptest.GStreamerOptions{Launch: rtsptest.H264Live + rtsptest.AACLive}) + "/cam"
+	c := boot(t) // in the host's network, where camera, store and central are
+	c.bring(older, newer)
+
+	c.isInstalledAndWaits(older)
+	c.unitIsSound()
+	c.isConfiguredAndRecords(around)
+	c.diesAndReturns("KILL", 10*time.Second)
+	c.hangsAndReturns()
+	c.recordsOn(around)
+	c.isUpgraded(around, newer)
+	c.keepsRecordingWhenItCannotRead(older)
+	c.movesItsFootage(around)
+	c.isRemoved()
+	c.isInstalledAgain(around, newer)
+	c.isPurged()
+	for _, r := range around.completed() {
+		around.check(r)
+	}
+	t.Logf("%d segments completed, each read by ffprobe", len(around.completed()))
+}
+
+// makePackage builds the .deb for this host with a version of its own.
+func makePackage(t *testing.T, version string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "run", "./packaging/release", "-only", "linux/amd64", "-as", version, "-out", dir)
+	cmd.Dir = filepath.Join("..", "..")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("make the package: %v\n%s", err, out)
+	}
+	files, _ := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if len(files) != 1 {
+		t.Fatalf("packages: %v", files)
+	}
+	return files[0]
+}
+
+func (c *container) bring(packages ...string) {
+	c.t.Helper()
+	for _, p := range packages {
+		must(c.t, "cp", p, filepath.Join(c.root, "srv", filepath.Base(p)))
+	}
+}
+
+func (c *container) install(pkg string) (said string) {
+	c.t.Helper()
+	return c.must("dpkg", "-i", "/srv/"+filepath.Base(pkg))
+}
+
+func (c *container) isInstalledAndWaits(pkg string) {
+	c.t.Helper()
+	said := c.install(pkg)
+	for _, want := range []string{"not started", "/etc/recording-agent/agent.toml", "recording-agent check"} {
+		if !strings.Contains(said, want) {
+			c.t.Errorf("the installation does not tell of %q:\n%s", want, said)
+		}
+	}
+	if state := c.show("ActiveState"); state != "inactive" {
+		c.t.Errorf("it is %s with an empty configuration", state)
+	}
+	if out := c.must("stat", "-c", "%U:%G %a", "/etc/recording-agent", "/etc/recording-agent/agent.toml", "/etc/recording-agent/credentials"); out !=
+		"root:recording-agent 750\nroot:recording-agent 640\nroot:root 700" {
+		c.t.Errorf("owners and modes: %q", out)
+	}
+	if out, code := c.try("recording-agent", "check", "config"); code != 2 || !strings.Contains(out, "agent.client_name") || !strings.Contains(out, "s3.bucket") {
+		c.t.Errorf("check of the package's configuration: exit code %d\n%s", code, out)
+	}
+}
+
+// unitIsSound asks systemd what it makes of the unit.
+func (c *container) unitIsSound() {
+	c.t.Helper()
+	if out := c.must("systemd-analyze", "verify", "recording-agent.service"); out != "" {
+		c.t.Errorf("systemd-analyze verify:\n%s", out)
+	}
+	out := c.must("systemd-analyze", "security", "--no-pager", "recording-agent.service")
+	m := regexp.MustCompile(`Overall exposure level for recording-agent.service: ([\d.]+) (\w+)`).FindStringSubmatch(out)
+	if m == nil || m[2] != "OK" && m[2] != "SAFE" {
+		c.t.Errorf("systemd-analyze security:\n%s", out)
+		return
+	}
+	c.t.Logf("systemd-analyze security: %s %s", m[1], m[2])
+}
+
+func (c *container) isConfiguredAndRecords(around *world) {
+	c.t.Helper()
+	config := strings.NewReplacer(`token = "test"`, `token = "cred:central-token"`, `secret_access_key = "`, `secret_access_key = "cred:s3-key" # "`).
+		Replace(around.config("/var/lib/recording-agent")) + "[retention]\ndelete_after_upload = false\n"
+	c.configure(config)
+	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/central-token"), "test\n")
+	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/s3-key"), around.secretKey()+"\n")
+	c.must("recording-agent", "check", "config")
+	c.must("recording-agent", "install")
+	c.must("recording-agent", "start")
+	c.isRunning()
+	c.recordsOn(around)
+}
+
+// configure edits the file, as an administrator does: owner and mode stay.
+func (c *container) configure(text string) {
+	c.t.Helper()
+	if err := os.WriteFile(filepath.Join(c.root, "etc/recording-agent/agent.toml"), []byte(text), 0o640); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// recordsOn waits for two further segments to be completed at central.
+func (c *container) recordsOn(around *world) {
+	c.t.Helper()
+	before := len(around.completed())
+	until(c.t, 90*time.Second, func() string {
+		if n := len(around.completed()); n < before+2 {
+			return fmt.Sprintf("two more completed segments than %d, there are %d", before, n)
+		}
+		return ""
+	})
+}
+
+func (c *container) isUpgraded(around *world, pkg string) {
+	c.t.Helper()
+	config := c.must("sha256sum", "/etc/recording-agent/agent.toml")
+	before, began := c.show("MainPID"), time.Now()
+	said := c.install(pkg)
+	c.returns(before, 60*time.Second)
+	if out := c.must("recording-agent", "version"); !strings.Contains(out, "1.0.1") {
+		c.t.Errorf("version after the upgrade: %s", out)
+	}
+	if now := c.must("sha256sum", "/etc/recording-agent/agent.toml"); now != config {
+		c.t.Errorf("the upgrade has changed the configuration; it said\n%s", said)
+	}
+	c.recordsOn(around)
+	gap := c.gapSince(began)
+	c.t.Logf("gap of the upgrade: %v", gap)
+	if gap <= 0 || gap > 5*time.Second {
+		c.t.Errorf("the upgrade left a gap of %v (agent stopped), and may leave a few seconds", gap)
+	}
+}
+
+// gapSince sums up the ledger's gaps by a stopped agent that began after a time.
+func (c *container) gapSince(began time.Time) (sum time.Duration) {
+	c.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.root, "var/lib/recording-agent/ledger.db")+"?mode=ro")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer db.Close()
+	var us sql.NullInt64
+	if err := db.QueryRow(`SELECT sum(end_us - start_us) FROM gaps WHERE cause = 'agent stopped' AND end_us > 0 AND start_us > ?`, began.UnixMicro()).Scan(&us); err != nil {
+		c.t.Fatal(err)
+	}
+	return time.Duration(us.Int64) * time.Microsecond
+}
+
+// keepsRecordingWhenItCannotRead installs over a configuration that the new program
+// rejects: the old one goes on.
+func (c *container) keepsRecordingWhenItCannotRead(pkg string) {
+	c.t.Helper()
+	file := filepath.Join(c.root, "etc/recording-agent/agent.toml")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	before := c.show("MainPID")
+	c.configure(string(good) + "\n[nonsense]\n")
+	if said := c.install(pkg); !strings.Contains(said, "NOT restarted") || !strings.Contains(said, "nonsense") {
+		c.t.Errorf("the installation said:\n%s", said)
+	}
+	if now := c.show("MainPID"); now != before {
+		c.t.Error("it was restarted all the same")
+	}
+	c.configure(string(good))
+}
+
+// movesItsFootage gives a data_dir elsewhere to the package's unit.
+func (c *container) movesItsFootage(around *world) {
+	c.t.Helper()
+	file := filepath.Join(c.root, "etc/recording-agent/agent.toml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.configure(strings.Replace(string(text), "'/var/lib/recording-agent'", "'/srv/footage of this host'", 1))
+	c.must("recording-agent", "install")
+	c.must("recording-agent", "restart")
+	c.isRunning()
+	c.recordsOn(around)
+	c.must("test", "-e", "/srv/footage of this host/ledger.db")
+	c.configure(string(text))
+	c.must("recording-agent", "install")
+	c.must("recording-agent", "restart")
+	c.isRunning()
+}
+
+func (c *container) isRemoved() {
+	c.t.Helper()
+	said := c.must("dpkg", "-r", "recording-agent")
+	if !strings.Contains(said, "Recordings and ledger stay in /var/lib/recording-agent") {
+		c.t.Errorf("the removal said:\n%s", said)
+	}
+	if out, code := c.try("pgrep", "-x", "recording-agent"); code == 0 {
+		c.t.Errorf("it still runs: %s", out)
+	}
+	if log := c.must("journalctl", "-u", "recording-agent", "-n", "20", "--no-pager"); !strings.Contains(log, "agent has stopped") {
+		c.t.Errorf("the journal does not tell of an orderly end:\n%s", log)
+	}
+	if n := c.recordings(); n == 0 {
+		c.t.Error("no recordings are left")
+	}
+	c.must("test", "-e", "/etc/recording-agent/agent.toml")
+	if _, code := c.try("test", "-e", "/etc/systemd/system/recording-agent.service.d/install.conf"); code == 0 {
+		c.t.Error("the drop-in is still there")
+	}
+}
+
+// isInstalledAgain: the configuration of before is there, so that it starts by itself.
+func (c *container) isInstalledAgain(around *world, pkg string) {
+	c.t.Helper()
+	c.install(pkg)
+	until(c.t, 20*time.Second, func() string {
+		if state := c.show("ActiveState"); state != "active" {
+			return "an agent that runs, it is " + state
+		}
+		return ""
+	})
+	c.isRunning()
+	c.recordsOn(around)
+}
+
+func (c *container) isPurged() {
+	c.t.Helper()
+	before := c.recordings()
+	said := c.must("dpkg", "-P", "recording-agent")
+	c.t.Logf("the purge said:\n%s", said)
+	for _, want := range []string{"deletes /etc/recording-agent", "KEEPS " + strconv.Itoa(before) + " recordings", "sudo rm -r /var/lib/recording-agent"} {
+		if !strings.Contains(said, want) {
+			c.t.Errorf("it does not tell of %q", want)
+		}
+	}
+	if n := c.recordings(); n != before {
+		c.t.Errorf("%d recordings of %d are left", n, before)
+	}
+	for _, gone := range []string{"/etc/recording-agent", "/usr/bin/recording-agent", "/usr/lib/systemd/system/recording-agent.service", "/etc/systemd/system/recording-agent.service.d"} {
+		if _, code := c.try("test", "-e", gone); code == 0 {
+			c.t.Errorf("%s is still there", gone)
+		}
+	}
+}
+
+func (c *container) recordings() int {
+	c.t.Helper()
+	return len(segments(c.t, filepath.Join(c.root, "var/lib/recording-agent")))
+}
