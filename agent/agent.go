@@ -25,9 +25,6 @@ import (
 	"recording-agent/uploader/s3"
 )
 
-// uploadGrace is what uploads in flight get when the agent stops.
-const uploadGrace = 10 * time.Second
-
 // agent is the wiring: what there is, and who is told what. cfg is the
 // configuration of the start: what can change since then is with whom it concerns.
 type agent struct {

@@ -75,7 +75,7 @@ func release(out, only, as string) error {
 		return err
 	}
 	if as != "" {
-		c.tag, c.since = "v"+as, 0
+		c.tag, c.since, c.dirty = "v"+as, 0, false
 	}
 	if out, err = filepath.Abs(out); err != nil {
 		return err

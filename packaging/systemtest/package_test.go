@@ -90,7 +90,7 @@ func (c *container) isInstalledAndWaits(pkg string) {
 		"root:recording-agent 750\nroot:recording-agent 640\nroot:root 700" {
 		c.t.Errorf("owners and modes: %q", out)
 	}
-	if out, code := c.try("recording-agent", "check", "config"); code != 2 || !strings.Contains(out, "agent.client_name") || !strings.Contains(out, "s3.bucket") {
+	if out, code := c.try("recording-agent", "check", "config"); code != 2 || !strings.Contains(out, "agent.client_name: is missing") {
 		c.t.Errorf("check of the package's configuration: exit code %d\n%s", code, out)
 	}
 }
@@ -113,7 +113,8 @@ func (c *container) unitIsSound() {
 func (c *container) isConfiguredAndRecords(around *world) {
 	c.t.Helper()
 	config := strings.NewReplacer(`token = "test"`, `token = "cred:central-token"`, `secret_access_key = "`, `secret_access_key = "cred:s3-key" # "`).
-		Replace(around.config("/var/lib/recording-agent")) + "[retention]\ndelete_after_upload = false\n"
+		Replace(around.config("/var/lib/recording-agent")) + "[retention]\ndelete_after_upload = false\n" +
+		"[upload]\nmax_bandwidth = \"1500kbit\"\n" // an upload is nearly always in flight, also when the agent is to stop
 	c.configure(config)
 	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/central-token"), "test\n")
 	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/s3-key"), around.secretKey()+"\n")
@@ -157,26 +158,40 @@ func (c *container) isUpgraded(around *world, pkg string) {
 		c.t.Errorf("the upgrade has changed the configuration; it said\n%s", said)
 	}
 	c.recordsOn(around)
-	gap := c.gapSince(began)
-	c.t.Logf("gap of the upgrade: %v", gap)
-	if gap <= 0 || gap > 5*time.Second {
-		c.t.Errorf("the upgrade left a gap of %v (agent stopped), and may leave a few seconds", gap)
+	gaps := c.gapsSince(began)
+	c.t.Logf("gaps of the upgrade: %v", gaps)
+	sum := time.Duration(0)
+	for _, length := range gaps {
+		sum += length
+	}
+	if gaps["agent stopped"] == 0 || sum > 5*time.Second {
+		c.t.Errorf("the upgrade left gaps of %v by a stopped agent, %v in all", gaps["agent stopped"], sum)
 	}
 }
 
-// gapSince sums up the ledger's gaps by a stopped agent that began after a time.
-func (c *container) gapSince(began time.Time) (sum time.Duration) {
+// gapsSince sums up the ledger's gaps after a time by their cause.
+func (c *container) gapsSince(began time.Time) map[string]time.Duration {
 	c.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.root, "var/lib/recording-agent/ledger.db")+"?mode=ro")
 	if err != nil {
 		c.t.Fatal(err)
 	}
 	defer db.Close()
-	var us sql.NullInt64
-	if err := db.QueryRow(`SELECT sum(end_us - start_us) FROM gaps WHERE cause = 'agent stopped' AND end_us > 0 AND start_us > ?`, began.UnixMicro()).Scan(&us); err != nil {
+	rows, err := db.Query(`SELECT cause, sum(end_us - start_us) FROM gaps WHERE end_us > ? GROUP BY cause`, began.UnixMicro())
+	if err != nil {
 		c.t.Fatal(err)
 	}
-	return time.Duration(us.Int64) * time.Microsecond
+	defer rows.Close()
+	gaps := map[string]time.Duration{}
+	for rows.Next() {
+		var cause string
+		var us int64
+		if err := rows.Scan(&cause, &us); err != nil {
+			c.t.Fatal(err)
+		}
+		gaps[cause] = time.Duration(us) * time.Microsecond
+	}
+	return gaps
 }
 
 // keepsRecordingWhenItCannotRead installs over a configuration that the new program
@@ -256,16 +271,16 @@ func (c *container) isInstalledAgain(around *world, pkg string) {
 
 func (c *container) isPurged() {
 	c.t.Helper()
-	before := c.recordings()
 	said := c.must("dpkg", "-P", "recording-agent")
+	kept := c.recordings()
 	c.t.Logf("the purge said:\n%s", said)
-	for _, want := range []string{"deletes /etc/recording-agent", "KEEPS " + strconv.Itoa(before) + " recordings", "sudo rm -r /var/lib/recording-agent"} {
+	for _, want := range []string{"deletes /etc/recording-agent", "KEEPS " + strconv.Itoa(kept) + " recordings", "sudo rm -r /var/lib/recording-agent"} {
 		if !strings.Contains(said, want) {
 			c.t.Errorf("it does not tell of %q", want)
 		}
 	}
-	if n := c.recordings(); n != before {
-		c.t.Errorf("%d recordings of %d are left", n, before)
+	if kept < 3 {
+		c.t.Errorf("%d recordings are left", kept)
 	}
 	for _, gone := range []string{"/etc/recording-agent", "/usr/bin/recording-agent", "/usr/lib/systemd/system/recording-agent.service", "/etc/systemd/system/recording-agent.service.d"} {
 		if _, code := c.try("test", "-e", gone); code == 0 {
