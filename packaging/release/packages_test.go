@@ -107,18 +107,21 @@ func checkDeb(t *testing.T, file, arch, as string) {
 }
 
 func checkRPM(t *testing.T, file, arch, as string) {
-	if got := strings.TrimSpace(string(must(t, "rpm", "-qp", "--qf", "%{ARCH}", file))); got != as {
+	database := t.TempDir() // or rpm makes one in the home directory
+	query := func(args ...string) []byte {
+		return must(t, "rpm", append([]string{"--dbpath", database, "-qp"}, args...)...)
+	}
+	if got := strings.TrimSpace(string(query("--qf", "%{ARCH}", file))); got != as {
 		t.Errorf("architecture %s", got)
 	}
-	if got := strings.TrimSpace(string(must(t, "rpm", "-qp", "--configfiles", file))); got != "/etc/recording-agent/agent.toml" {
+	if got := strings.TrimSpace(string(query("--configfiles", file))); got != "/etc/recording-agent/agent.toml" {
 		t.Errorf("configuration files: %q", got)
 	}
-	// noreplace: bit 4 of the flags
-	if got := string(must(t, "rpm", "-qp", "--qf", "[%{FILENAMES} %{FILEFLAGS:fflags}\n]", file)); !strings.Contains(got, "/etc/recording-agent/agent.toml cn\n") {
+	if got := string(query("--qf", "[%{FILENAMES} %{FILEFLAGS:fflags}\n]", file)); !strings.Contains(got, "/etc/recording-agent/agent.toml cn\n") { // configuration, no replacement
 		t.Errorf("the configuration could be overwritten:\n%s", got)
 	}
 	for _, script := range []string{"PREIN", "POSTIN", "PREUN", "POSTUN"} {
-		text := must(t, "rpm", "-qp", "--qf", "%{"+script+"}", file)
+		text := query("--qf", "%{"+script+"}", file)
 		cmd := exec.Command("shellcheck", "-")
 		cmd.Stdin = bytes.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil || len(text) < 100 {
@@ -126,7 +129,9 @@ func checkRPM(t *testing.T, file, arch, as string) {
 		}
 	}
 	root := t.TempDir()
-	must(t, "sh", "-c", `rpm2cpio "$0" | (cd "$1" && cpio -idm --quiet)`, file, root)
+	// Paths in an rpm are absolute: without the option it would be unpacked over this host.
+	// Paths in an rpm are absolute: without the option it is unpacked over this host.
+	must(t, "sh", "-c", `rpm2cpio "$0" | (cd "$1" && cpio -idm --quiet --no-absolute-filenames)`, file, root)
 	checkTree(t, root, arch, "usr/share/zsh/site-functions/_recording-agent")
 }
 

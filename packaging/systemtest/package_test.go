@@ -23,7 +23,7 @@ import (
 // killed, hung, upgraded while it records, removed, installed again, purged. It records
 // from a camera that is not ours (GStreamer) to a real S3 server.
 func TestDebianPackage(t *testing.T) {
-	older, newer := makePackage(t, "1.0.0"), makePackage(t, "1.0.1")
+	older, newer := release(t, "linux/amd64", "1.0.0", ".deb"), release(t, "linux/amd64", "1.0.1", ".deb")
 	around := newWorld(t)
 	around.camera = "rtsp://" + rtsptest.GStreamer(t, rtsptest.GStreamerOptions{Launch: rtsptest.H264Live + rtsptest.AACLive}) + "/cam"
 	c := boot(t) // in the host's network, where camera, store and central are
@@ -47,18 +47,19 @@ func TestDebianPackage(t *testing.T) {
 	t.Logf("%d segments completed, each read by ffprobe", len(around.completed()))
 }
 
-// makePackage builds the .deb for this host with a version of its own.
-func makePackage(t *testing.T, version string) string {
+// release makes what is released for one system, with a version of its own, and returns
+// the file that ends so.
+func release(t *testing.T, target, version, ending string) string {
 	t.Helper()
 	dir := t.TempDir()
-	cmd := exec.Command("go", "run", "./packaging/release", "-only", "linux/amd64", "-as", version, "-out", dir)
+	cmd := exec.Command("go", "run", "./packaging/release", "-only", target, "-as", version, "-out", dir)
 	cmd.Dir = filepath.Join("..", "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("make the package: %v\n%s", err, out)
+		t.Fatalf("release for %s: %v\n%s", target, err, out)
 	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*.deb"))
+	files, _ := filepath.Glob(filepath.Join(dir, "*"+ending))
 	if len(files) != 1 {
-		t.Fatalf("packages: %v", files)
+		t.Fatalf("files that end with %s: %v", ending, files)
 	}
 	return files[0]
 }
@@ -113,8 +114,7 @@ func (c *container) unitIsSound() {
 func (c *container) isConfiguredAndRecords(around *world) {
 	c.t.Helper()
 	config := strings.NewReplacer(`token = "test"`, `token = "cred:central-token"`, `secret_access_key = "`, `secret_access_key = "cred:s3-key" # "`).
-		Replace(around.config("/var/lib/recording-agent")) + "[retention]\ndelete_after_upload = false\n" +
-		"[upload]\nmax_bandwidth = \"1500kbit\"\n" // an upload is nearly always in flight, also when the agent is to stop
+		Replace(around.config("/var/lib/recording-agent")) + "[retention]\ndelete_after_upload = false\n"
 	c.configure(config)
 	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/central-token"), "test\n")
 	write(c.t, filepath.Join(c.root, "etc/recording-agent/credentials/s3-key"), around.secretKey()+"\n")
@@ -133,6 +133,15 @@ func (c *container) configure(text string) {
 	}
 }
 
+func (c *container) configuration() string {
+	c.t.Helper()
+	text, err := os.ReadFile(filepath.Join(c.root, "etc/recording-agent/agent.toml"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(text)
+}
+
 // recordsOn waits for two further segments to be completed at central.
 func (c *container) recordsOn(around *world) {
 	c.t.Helper()
@@ -147,6 +156,10 @@ func (c *container) recordsOn(around *world) {
 
 func (c *container) isUpgraded(around *world, pkg string) {
 	c.t.Helper()
+	normal := c.configuration()
+	c.configure(normal + "[upload]\nmax_bandwidth = \"200kbit\"\n") // less than the camera's: an upload is always in flight
+	c.must("recording-agent", "restart")
+	time.Sleep(25 * time.Second) // two segments
 	config := c.must("sha256sum", "/etc/recording-agent/agent.toml")
 	before, began := c.show("MainPID"), time.Now()
 	said := c.install(pkg)
@@ -157,7 +170,7 @@ func (c *container) isUpgraded(around *world, pkg string) {
 	if now := c.must("sha256sum", "/etc/recording-agent/agent.toml"); now != config {
 		c.t.Errorf("the upgrade has changed the configuration; it said\n%s", said)
 	}
-	c.recordsOn(around)
+	time.Sleep(5 * time.Second) // so that it records
 	gaps := c.gapsSince(began)
 	c.t.Logf("gaps of the upgrade: %v", gaps)
 	sum := time.Duration(0)
@@ -167,6 +180,9 @@ func (c *container) isUpgraded(around *world, pkg string) {
 	if gaps["agent stopped"] == 0 || sum > 5*time.Second {
 		c.t.Errorf("the upgrade left gaps of %v by a stopped agent, %v in all", gaps["agent stopped"], sum)
 	}
+	c.configure(normal)
+	c.must("recording-agent", "restart")
+	c.recordsOn(around)
 }
 
 // gapsSince sums up the ledger's gaps after a time by their cause.
@@ -198,37 +214,28 @@ func (c *container) gapsSince(began time.Time) map[string]time.Duration {
 // rejects: the old one goes on.
 func (c *container) keepsRecordingWhenItCannotRead(pkg string) {
 	c.t.Helper()
-	file := filepath.Join(c.root, "etc/recording-agent/agent.toml")
-	good, err := os.ReadFile(file)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	before := c.show("MainPID")
-	c.configure(string(good) + "\n[nonsense]\n")
+	good, before := c.configuration(), c.show("MainPID")
+	c.configure(good + "\n[nonsense]\n")
 	if said := c.install(pkg); !strings.Contains(said, "NOT restarted") || !strings.Contains(said, "nonsense") {
 		c.t.Errorf("the installation said:\n%s", said)
 	}
 	if now := c.show("MainPID"); now != before {
 		c.t.Error("it was restarted all the same")
 	}
-	c.configure(string(good))
+	c.configure(good)
 }
 
 // movesItsFootage gives a data_dir elsewhere to the package's unit.
 func (c *container) movesItsFootage(around *world) {
 	c.t.Helper()
-	file := filepath.Join(c.root, "etc/recording-agent/agent.toml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	c.configure(strings.Replace(string(text), "'/var/lib/recording-agent'", "'/srv/footage of this host'", 1))
+	text := c.configuration()
+	c.configure(strings.Replace(text, "'/var/lib/recording-agent'", "'/srv/footage of this host'", 1))
 	c.must("recording-agent", "install")
 	c.must("recording-agent", "restart")
 	c.isRunning()
 	c.recordsOn(around)
 	c.must("test", "-e", "/srv/footage of this host/ledger.db")
-	c.configure(string(text))
+	c.configure(text)
 	c.must("recording-agent", "install")
 	c.must("recording-agent", "restart")
 	c.isRunning()
