@@ -273,8 +273,8 @@ func (a *agent) buildCentral() {
 func (a *agent) run(stop context.Context) error {
 	ctx, renew := context.WithCancelCause(stop)
 	defer renew(nil)
-	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBehind()
+	behind, stopBehind := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopBehind(nil)
 	var rest errgroup.Group
 	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
@@ -308,7 +308,7 @@ func (a *agent) run(stop context.Context) error {
 	}
 	a.log.Info().Msg("agent stops: finishing open segments")
 	cameras.Wait()
-	stopBehind()
+	stopBehind(context.Cause(ctx)) // uploads get their grace by it
 	err := rest.Wait()
 	if stop.Err() == nil {
 		err = errors.Join(err, context.Cause(ctx))
