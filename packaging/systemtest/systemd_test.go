@@ -135,11 +135,27 @@ func TestSystemdService(t *testing.T) {
 	if log := c.must("journalctl", "-u", "recording-agent", "--no-pager"); !strings.Contains(log, "agent has stopped") {
 		t.Errorf("the journal does not tell of an orderly end:\n%s", log)
 	}
+	c.runsAsAnother()
 	c.must("recording-agent", "uninstall")
 	if _, code := c.try("test", "-e", "/etc/systemd/system/recording-agent.service"); code == 0 {
 		t.Error("the unit is still there")
 	}
 	c.must("test", "-e", "/srv/footage of this host/ledger.db")
+}
+
+// runsAsAnother installs over what is installed, for another account.
+func (c *container) runsAsAnother() {
+	c.t.Helper()
+	if out, code := c.try("recording-agent", "install", "--user", "nobody-like-this"); code != 1 || !strings.Contains(out, "make it first") {
+		c.t.Errorf("for an account that is not there: exit code %d\n%s", code, out)
+	}
+	c.must("useradd", "--system", "watcher")
+	c.must("recording-agent", "install", "--user", "watcher")
+	c.must("recording-agent", "start")
+	if user := c.must("ps", "-o", "user:20=", "-p", c.show("MainPID")); strings.TrimSpace(user) != "watcher" {
+		c.t.Errorf("it runs as %s", user)
+	}
+	c.must("recording-agent", "stop")
 }
 
 func (c *container) isRunning() {
