@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system test-package package lint cross bench bench-upload bench-backlog bench-fleet torture fuzz clean
+.PHONY: build demo test test-race test-crash test-system test-package package lint cross bench bench-upload bench-backlog bench-fleet bench-status torture soak fuzz docs clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -65,14 +65,26 @@ bench-backlog:
 bench-fleet:
 	go run ./agent/bench fleet $(ARGS)
 
+bench-status:
+	go run ./agent/bench status $(ARGS)
+
 # The proof that nothing is lost: what is done to the agent, and what has to be there
 # afterwards, is in agent/torture. As root it fills a disk as well. The long form:
 # make torture ARGS="--for 30m --kills 7s"; bin/torture -h lists the flags.
 torture:
 	@go build -o bin/torture ./agent/torture && exec bin/torture $(ARGS)
 
+# Whether goroutines, open files and memory stay flat while cameras reconnect and
+# uploads fail: half an hour, or make soak ARGS="--for 5m". bin/torture soak -h
+soak:
+	@go build -o bin/torture ./agent/torture && exec bin/torture soak $(ARGS)
+
 fuzz:
 	@.ci/fuzz 10s
+
+# docs/configuration.md, from agent.example.toml and the code that reads it.
+docs:
+	go test -count=1 -run TestReferenceIsCurrent ./agent/config/reference -update
 
 clean:
 	rm -rf bin dist

@@ -45,6 +45,7 @@ type agent struct {
 	assigned   *central.Assignments // nil unless central's cameras are recorded
 	retention  *uploader.Retention
 	disk       *outage.Outage // of the data directory and its ledger
+	reader     ledgerReader
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -136,6 +137,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
+	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.build()
 	return a.run(ctx)
 }
@@ -185,6 +187,7 @@ func (a *agent) buildRetention() {
 	c := a.cfg.Retention
 	a.retention = uploader.NewRetention(uploader.RetentionOptions{
 		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
+		Inodes: a.spool.Inodes, Refused: a.spool.WasRefused,
 		Sending: func(id string) bool {
 			return slices.ContainsFunc(a.uploaders, func(u *uploader.Uploader) bool { return u.Sending(id) })
 		},
@@ -255,6 +258,9 @@ func (a *agent) buildCentral() {
 	client := central.NewClient(central.Options{URL: a.cfg.Central.URL, Token: a.cfg.Central.Token.Reveal()})
 	a.reconciler = central.NewReconciler(a.spool, a.spool.Subscribe(), client, a.log, a.now)
 	a.reconciler.Latency = a.latencies.Completed()
+	if len(a.uploaders) > 0 {
+		a.reconciler.Arrived = a.uploaders[0].Arrived
+	}
 	a.heartbeat = &central.Heartbeat{
 		Send: client.Heartbeat, Pulse: a.pulse, ClientID: a.cfg.Central.ClientID, Version: version(), Interval: a.cfg.Central.HeartbeatInterval, Log: a.log, Now: a.now,
 	}

@@ -8,6 +8,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/capture"
 	"recording-agent/capture/inbox"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/rtsp"
 	"recording-agent/capture/spool"
 )
@@ -20,15 +21,15 @@ const assignedFile = "central-cameras.json"
 
 func (a *agent) buildFleet() {
 	a.fleet = newFleet(a.log, a.now)
-	buffers := capture.NewBuffers()
+	buffers, book := capture.NewBuffers(), a.fleet.panics
 	a.fleet.build = func(s settings, plan *capture.Plan, away spool.Cause) (*capture.Camera, error) {
-		stream, err := a.stream(s.camera)
+		stream, err := a.stream(s.camera, book.Of(s.camera.ID))
 		if err != nil {
 			return nil, err
 		}
 		return capture.New(capture.Options{
 			ID: s.camera.ID, Name: s.camera.Name, ClientName: a.cfg.Agent.ClientName, Segmenting: s.cut, Plan: plan, Away: away,
-			Spool: a.spool, Buffers: buffers, Log: a.log, Now: a.now, Stream: stream,
+			Spool: a.spool, Buffers: buffers, Panics: book, Log: a.log, Now: a.now, Stream: stream,
 		}), nil
 	}
 	a.fleet.ended = func(cameraID string) {
@@ -41,9 +42,9 @@ func (a *agent) buildFleet() {
 }
 
 // stream is how a camera's footage is got.
-func (a *agent) stream(c config.Camera) (capture.Stream, error) {
+func (a *agent) stream(c config.Camera, page *panics.Page) (capture.Stream, error) {
 	o := sessionOptions(c)
-	o.Log, o.Now = a.log.With().Str("camera", c.ID).Logger(), a.now
+	o.Log, o.Now, o.Panics = a.log.With().Str("camera", c.ID).Logger(), a.now, page
 	session, err := rtsp.NewSession(o)
 	if err != nil {
 		return nil, err

@@ -81,9 +81,11 @@ func (a *agent) wanted(cameraID string, from, to time.Time) (out []spool.Stretch
 	if !ok {
 		return nil
 	}
-	for _, w := range c.plan.Windows(from, to) {
-		out = append(out, spool.Stretch{Start: later(w.Start, from), End: earlier(w.End, to)})
-	}
+	_ = a.fleet.panics.Of(cameraID).Guard("listing a camera's windows", func() {
+		for _, w := range c.plan.Windows(from, to) {
+			out = append(out, spool.Stretch{Start: later(w.Start, from), End: earlier(w.End, to)})
+		}
+	})
 	return out
 }
 

@@ -196,6 +196,9 @@ func TestDiskThatFails(t *testing.T) {
 		})
 		t.Log(tc.name)
 		h.untilUnwell(tc.words...)
+		if shown := h.shows(); len(shown) != len(h.cameras) {
+			t.Errorf("%s: /status shows cameras %+v", tc.name, shown)
+		}
 		if !strings.Contains(h.said.String(), tc.errno.Error()) && tc.where != "ledger.db" {
 			t.Errorf("%s: the log does not say so", tc.name)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/capture"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
 )
@@ -26,6 +28,8 @@ type fleet struct {
 	ended func(cameraID string) // a camera is not wanted any more, and has finished
 	log   zerolog.Logger
 	now   func() time.Time
+
+	panics *panics.Book // of the cameras' code
 
 	mu      sync.Mutex
 	file    []config.Camera // of the configuration
@@ -72,7 +76,7 @@ type berth struct {
 }
 
 func newFleet(log zerolog.Logger, now func() time.Time) *fleet {
-	return &fleet{log: log, now: now, berths: map[string]*berth{}, changed: make(chan struct{}, 1)}
+	return &fleet{log: log, now: now, panics: panics.NewBook(log, now), berths: map[string]*berth{}, changed: make(chan struct{}, 1)}
 }
 
 // configure sets what the configuration says of cameras.
@@ -228,10 +232,13 @@ func (f *fleet) follow(ctx context.Context, running *sync.WaitGroup) {
 // start lets the camera of a berth run. The mutex is held.
 func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 	s := b.wanted.settings
-	camera, err := f.build(s, b.plan, b.away)
+	camera, err := f.buildSafely(s, b.plan, b.away)
 	if err != nil {
 		b.fault, b.faulty = err.Error(), f.now()
 		f.log.Error().Err(err).Str("camera", s.camera.ID).Str("name", s.camera.Name).Msg("camera cannot be recorded; correct its settings")
+		if panicked := (*panics.Error)(nil); errors.As(err, &panicked) { // perhaps not the next time
+			f.buildAgain(ctx, b, running)
+		}
 		return
 	}
 	switch b.away {
@@ -243,7 +250,7 @@ func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 	ctx, stop := context.WithCancel(ctx)
 	b.camera, b.runs, b.stop, b.dropped = camera, s, stop, false
 	running.Go(func() {
-		camera.Run(ctx)
+		_ = f.panics.Of(s.camera.ID).Guard("running the camera", func() { camera.Run(ctx) }) // it lets none out; if it did, the next one takes its berth
 		stop()
 		f.left(b)
 	})
@@ -254,7 +261,8 @@ func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 func (f *fleet) end(b *berth, running *sync.WaitGroup) {
 	b.camera, b.stop = nil, func() {}
 	running.Go(func() {
-		f.ended(b.runs.camera.ID)
+		id := b.runs.camera.ID
+		_ = f.panics.Of(id).Guard("noting the end of a camera", func() { f.ended(id) })
 		f.left(b)
 	})
 }

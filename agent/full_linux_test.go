@@ -42,7 +42,7 @@ func TestFullDiskWithoutUplink(t *testing.T) {
 	h.smallDisk(spool.KeptFree + 44<<20) // 12 MiB more than where footage is given up
 	h.toStore.Set(wiretest.Fault{Cut: true})
 	h.start()
-	gaveUp := func() (n int) { return strings.Count(h.said.String(), "FOOTAGE LOST") }
+	gaveUp := func() (n int) { return strings.Count(h.said.String(), "FOOTAGE GIVEN UP") }
 	h.until(3*time.Minute, func() string {
 		if n := gaveUp(); n < 4 {
 			return fmt.Sprintf("four segments that have to go, %d have", n)
@@ -55,8 +55,12 @@ func TestFullDiskWithoutUplink(t *testing.T) {
 	h.stop()
 
 	// What was being sent when it was given up has arrived all the same.
-	if n := h.accountLosses(); n < 1 {
-		t.Error("nothing is lost, it was said of four segments")
+	n := h.accountLosses()
+	if n < 1 {
+		t.Error("nothing is lost, four segments were given up")
+	}
+	if said := strings.Count(h.said.String(), "FOOTAGE LOST"); said != n {
+		t.Errorf("%d segments are lost, it was said of %d", n, said)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"recording-agent/agent/status"
 	"recording-agent/capture"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 )
 
@@ -15,6 +16,9 @@ const (
 	// A peer that is away for less is no problem: the disk bridges it.
 	awayFor   = 5 * time.Minute
 	silentFor = 30 * time.Second // a camera that restarts its session is none either
+	// panicRecent is for how long a panic is a problem: the camera has gone on, but
+	// someone should look.
+	panicRecent = time.Hour
 )
 
 // complaint is a trouble, and how long it may last before it is a problem.
@@ -32,14 +36,10 @@ func (a *agent) problems() []status.Problem {
 		all = append(all, complaint{"nothing is uploaded", outage.Trouble{Cause: c.Message, Remedy: c.Remedy, Since: a.started}, 0})
 	}
 	for _, c := range a.fleet.statuses() {
-		name := c.Name + " (" + c.ID + ")"
-		all = append(all, complaint{"footage of camera " + name + " cannot be written", c.Disk, 0})
-		if c.State != capture.OffSchedule {
-			all = append(all, complaint{"camera " + name + " delivers nothing", c.Trouble, silentFor})
-		}
+		all = append(all, complaintsOf(c, a.now())...)
 	}
 	room := a.retention.Status()
-	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0},
+	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0}, complaint{"the ledger cannot be read", a.reader.trouble.Trouble(), 0},
 		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
 	for i, d := range a.cfg.Destinations() {
 		if s := a.uploaders[i].Status(); d.Required {
@@ -51,6 +51,19 @@ func (a *agent) problems() []status.Problem {
 		all = append(all, complaint{"central gets no reports", outage.Trouble{Cause: s.LastError, Remedy: s.Remedy, Since: s.Since}, awayFor})
 	}
 	return lasting(all, a.now())
+}
+
+// complaintsOf are those about one camera.
+func complaintsOf(c capture.Status, now time.Time) (all []complaint) {
+	name := c.Name + " (" + c.ID + ")"
+	all = append(all, complaint{"footage of camera " + name + " cannot be written", c.Disk, 0})
+	if p := c.Panics; p.Count > 0 && now.Sub(p.Last).Abs() < panicRecent {
+		all = append(all, complaint{"the agent's own code has failed over camera " + name, outage.Trouble{Cause: p.What, Remedy: panics.Remedy, Since: p.Last}, 0})
+	}
+	if c.State != capture.OffSchedule {
+		all = append(all, complaint{"camera " + name + " delivers nothing", c.Trouble, silentFor})
+	}
+	return all
 }
 
 // lasting are those that have lasted for too long.
@@ -65,7 +78,8 @@ func lasting(all []complaint, now time.Time) (out []status.Problem) {
 
 const (
 	lookAtDisk  = 5 * time.Second
-	lookAgain   = 3 // looks of which one writes to the ledger, as long as that works
+	lookAgain   = 3             // looks of which one writes to the ledger, as long as that works
+	readAgain   = 2 * lookAgain // looks of which one reads what /status tells, the same
 	checkWithin = 10 * time.Second
 )
 
@@ -82,6 +96,9 @@ func (a *agent) watchDisk(ctx context.Context, renew func(cause error)) error {
 		}
 		failing := !a.disk.Trouble().Since.IsZero()
 		err := a.checkDisk(ctx, failing || turn%lookAgain == 0)
+		if err == nil && (turn%readAgain == 0 || !a.reader.trouble.Trouble().Since.IsZero()) {
+			err = a.checkReading(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -103,6 +120,13 @@ func (a *agent) checkDisk(ctx context.Context, ledger bool) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	return a.spool.Check(ctx)
+}
+
+// checkReading reads what the state is told from. Only damage is an error here: any
+// other trouble with it is a problem of its own.
+func (a *agent) checkReading(ctx context.Context) error {
+	_, err := a.readLedger(ctx)
+	return spool.Damage(err)
 }
 
 // renewable: a new start mends it.

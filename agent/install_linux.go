@@ -38,7 +38,7 @@ func prepareHost(sc *service.Config, cfg *config.Config, account string) error {
 	if err != nil {
 		return err
 	}
-	if err := readableBy(cfg.Path, account, gid); err != nil {
+	if err := errors.Join(readableBy(cfg.Path, account, gid), secretsReadableBy(cfg, account, gid)); err != nil {
 		return err
 	}
 	if err := tryConfig(sc.Executable, cfg, account, uint32(uid), uint32(gid)); err != nil {

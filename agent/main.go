@@ -59,7 +59,8 @@ waits on the disk.`,
 	}
 	root.PersistentFlags().StringVar(&file, "config", "", "configuration file (default: agent.toml here, then "+config.SystemPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unusableError{err} })
-	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), salvageCommand(&file), versionCommand())
+	root.AddCommand(initCommand(&file), importEnvCommand(&file))
+	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), s3Command(&file), verifyCommand(&file), salvageCommand(&file), versionCommand())
 	root.AddCommand(serviceCommands(&file)...)
 	unusableArguments(root)
 	return root

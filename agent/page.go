@@ -22,8 +22,9 @@ func (a *agent) buildPage(stores []*s3.Store) {
 // glance is the state as far as it is in memory, or a few rows: what the page follows
 // while it is open, and reads the rest of itself.
 func (a *agent) glance(ctx context.Context) (status.Snapshot, error) {
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus()}
-	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
+	losses, err := a.spool.Losses(ctx)
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), Disk: a.diskState(losses)}
+	if err != nil {
 		return s, err
 	}
 	for _, c := range a.fleet.statuses() {
@@ -33,7 +34,11 @@ func (a *agent) glance(ctx context.Context) (status.Snapshot, error) {
 		s.Destinations = append(s.Destinations, a.destinationState(i, d))
 	}
 	if a.reconciler != nil {
-		pending, err := a.spool.UnreportedCount(ctx)
+		unsent, err := a.spool.UnsentByCamera(ctx)
+		if err != nil {
+			return s, err
+		}
+		pending, err := a.spool.UnreportedCount(ctx, unsent)
 		if err != nil {
 			return s, err
 		}

@@ -7,48 +7,35 @@ import (
 	"recording-agent/agent/config"
 	"recording-agent/agent/status"
 	"recording-agent/capture"
+	"recording-agent/capture/spool"
 )
 
-// snapshot collects the state for the status port.
+// snapshot collects the state for the status port. While the ledger cannot be read it
+// has what that had last said, and why.
 func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
-	held, err := a.spool.HeldBack(ctx)
-	if err != nil {
-		return status.Snapshot{}, err
+	ledger, err := a.readLedger(ctx)
+	if ctx.Err() != nil {
+		return status.Snapshot{}, ctx.Err()
 	}
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: held}
-	if err := a.diskSnapshot(ctx, &s.Disk); err != nil {
-		return s, err
-	}
-	unsafe, err := a.unsafe(ctx)
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: ledger.heldBack, Disk: a.diskState(ledger.losses)}
 	if err != nil {
-		return s, err
+		s.Ledger = &status.LedgerTrouble{Cause: err.Error(), Remedy: readRemedy, Known: ledger.at}
 	}
 	for _, c := range a.fleet.statuses() {
-		shown := a.cameraSnapshot(ctx, c)
-		shown.Unsafe = unsafe(c)
-		if err := a.account(ctx, c.ID, &shown); err != nil {
-			return s, err
-		}
+		shown := cameraState(c)
+		ledger.fill(&shown)
 		s.Cameras = append(s.Cameras, shown)
 	}
 	for _, one := range a.fleet.schedules() {
 		s.Schedules = append(s.Schedules, status.Schedule{ID: one.ID, Name: one.Name, Type: string(one.Kind), Camera: one.camera.Name, Start: one.Start, End: one.End})
 	}
 	for i, d := range a.cfg.Destinations() {
-		backlog, err := a.spool.Backlog(ctx, d.Name)
-		if err != nil {
-			return s, err
-		}
-		one := a.destinationState(i, d)
+		one, backlog := a.destinationState(i, d), ledger.backlog(d.Name)
 		one.BacklogSegs, one.BacklogBytes, one.BacklogSeconds = backlog.Segments, backlog.Bytes, backlog.Duration.Seconds()
 		s.Destinations = append(s.Destinations, one)
 	}
 	if a.reconciler != nil {
-		pending, err := a.spool.UnreportedCount(ctx)
-		if err != nil {
-			return s, err
-		}
-		s.Central = a.centralState(pending)
+		s.Central = a.centralState(ledger.pending)
 	}
 	if a.assigned != nil {
 		c := a.assigned.Status()
@@ -77,32 +64,29 @@ func cameraState(c capture.Status) status.Camera {
 	return status.Camera{
 		ID: c.ID, Name: c.Name, State: string(c.State), Codec: c.VideoCodec, AudioCodec: c.AudioCodec, Width: c.Width, Height: c.Height,
 		Bitrate: c.BitRate, FrameRate: c.FrameRate, LastFrame: c.LastFrame, Segment: c.Segment, SegmentStart: c.SegmentStart, SegmentFrames: c.SegmentFrames, Frames: c.Frames, Bytes: c.Bytes,
-		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
+		Reconnects: c.Reconnects, Damages: c.Damages, Dropped: c.Dropped, Panics: c.Panics.Count, Queued: c.Queued, ClockOffset: c.ClockOffset, LastError: c.LastError, LastErrorAt: c.LastErrorAt,
 	}
 }
 
-func (a *agent) cameraSnapshot(ctx context.Context, c capture.Status) status.Camera {
-	out := cameraState(c)
-	if a.reconciler != nil && c.Segment != "" {
-		// In its first second a segment has no row yet.
-		if seg, err := a.spool.Segment(ctx, c.Segment); err == nil {
-			out.RecordingID = seg.Central.RecordingID
-		}
+// recordingID is what central calls the segment that is being recorded; empty if it
+// does not know it, and in the segment's first second, when it has no row.
+func (a *agent) recordingID(ctx context.Context, segment string) string {
+	if a.reconciler == nil || segment == "" {
+		return ""
 	}
-	return out
-}
-
-func (a *agent) diskSnapshot(ctx context.Context, out *status.Disk) error {
-	losses, err := a.spool.Losses(ctx)
+	seg, err := a.spool.Segment(ctx, segment)
 	if err != nil {
-		return err
+		return ""
 	}
+	return seg.Central.RecordingID
+}
+
+func (a *agent) diskState(losses spool.Losses) status.Disk {
 	d := a.retention.Status()
-	*out = status.Disk{
+	return status.Disk{
 		FreeBytes: d.Free, TotalBytes: d.Total, FillRate: d.FillRate, Trouble: d.Trouble,
 		LostSegments: losses.Segments, LostBytes: losses.Bytes, LastLoss: losses.Last,
 	}
-	return nil
 }
 
 func (a *agent) pulse(ctx context.Context) central.Pulse {

@@ -22,6 +22,7 @@ type gapKey struct {
 type counts struct {
 	mu      sync.Mutex
 	missing map[gapKey]time.Duration // the most that was told
+	gaps    []spool.GapTotal         // as they were last read
 	states  map[string]int
 	again   time.Time // when states are counted again
 }
@@ -33,54 +34,56 @@ const (
 	countShare = 100
 )
 
-// totals are what the ledger has of all time.
-func (a *agent) totals(ctx context.Context) (status.Totals, error) {
+// totals are what the ledger has of all time; while it cannot be read, what it had
+// last.
+func (a *agent) totals(ctx context.Context) status.Totals {
 	c := a.counts
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	if began := time.Now(); began.After(c.again) {
 		err := footage{a}.view(ctx, func(v *spool.View) error {
 			states, err := v.States(ctx)
-			c.states = map[string]int{}
+			if err == nil {
+				c.states = map[string]int{}
+			}
 			for state, n := range states {
 				c.states[string(state)] = n
 			}
 			return err
 		})
-		if err != nil {
-			return status.Totals{}, err
+		if err == nil {
+			c.again = began.Add(max(countEvery, countShare*time.Since(began)))
 		}
-		c.again = began.Add(max(countEvery, countShare*time.Since(began)))
 	}
-	gaps, err := a.spool.GapTotals(ctx, a.now())
-	if err != nil {
-		return status.Totals{}, err
+	if gaps, err := a.spool.GapTotals(ctx, a.now()); err == nil {
+		c.gaps = gaps
 	}
 	out := status.Totals{Segments: c.states}
-	for _, g := range gaps {
+	for _, g := range c.gaps {
 		// The end of a gap is set back to the first picture after it, and one may be taken
 		// back: a counter that falls would be taken for one that began anew.
 		key := gapKey{g.CameraID, g.Cause}
 		c.missing[key] = max(c.missing[key], g.Missing)
 		out.Gaps = append(out.Gaps, status.GapTotal{Camera: g.CameraID, Cause: string(g.Cause), Missing: c.missing[key]})
 	}
-	return out, nil
+	return out
 }
 
-// unsafe tells how much footage of a camera is only on this host. Where nothing is
+// unsafe is how much footage of a camera is only on this host. Where nothing is
 // uploaded it is not told.
-func (a *agent) unsafe(ctx context.Context) (of func(c capture.Status) *time.Duration, err error) {
+func (a *agent) unsafe(ctx context.Context, c capture.Status, unsent []spool.Unsent) *time.Duration {
 	if len(a.uploaders) == 0 {
-		return func(capture.Status) *time.Duration { return nil }, nil
+		return nil
 	}
-	finished, err := a.spool.Unsafe(ctx)
-	if err != nil {
-		return nil, err
+	all := a.unsafeOpen(ctx, c)
+	for _, u := range unsent {
+		if u.CameraID == c.ID {
+			all += u.Unsafe
+		}
 	}
-	return func(c capture.Status) *time.Duration {
-		all := finished[c.ID] + a.unsafeOpen(ctx, c)
-		return &all
-	}, nil
+	return &all
 }
 
 // unsafeOpen is how much of the segment that is being recorded would be lost with

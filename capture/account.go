@@ -152,7 +152,9 @@ func (a *account) set(ctx context.Context, g gap) {
 // resume accounts for the time up to now in which the camera did not run, as far as
 // there was to be footage.
 func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
-	since, err := a.spool.AccountedUntil(ctx, a.camera)
+	within, cancel := outliving(ctx)
+	defer cancel()
+	since, err := a.spool.AccountedUntil(within, a.camera)
 	if err != nil {
 		a.ledger.Failed(err.Error(), ledgerRemedy)
 	}
@@ -203,7 +205,18 @@ func (a *account) tell(ctx context.Context, note func(ctx context.Context) error
 	a.noteAll(ctx)
 }
 
+// noteWithin bounds how long the ledger may take for one note.
+const noteWithin = 10 * time.Second
+
+// outliving is a context for a note that is to be made even as the agent is stopped, and
+// that does not hold up its end for long.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), noteWithin)
+}
+
 func (a *account) noteAll(ctx context.Context) {
+	ctx, cancel := outliving(ctx)
+	defer cancel()
 	for ; len(a.unnoted) > 0; a.unnoted = a.unnoted[1:] {
 		if err := a.unnoted[0](ctx); err != nil {
 			a.ledger.Failed(err.Error(), ledgerRemedy)

@@ -21,6 +21,7 @@ import (
 
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/schedule"
 	"recording-agent/capture/spool"
 )
@@ -31,7 +32,7 @@ var (
 )
 
 // Whatever happens to a camera, each moment of its windows is footage or a gap, once:
-// sessions that end, stall, are damaged or bring sound only, pictures out of order, few,
+// sessions that end, stall, are damaged or bring sound only, panics, pictures out of order, few,
 // in bursts or late, a disk that stands still or fails, clocks that are set, ends and
 // kills of the agent between any two steps.
 func TestEachMomentIsFootageOrAGap(t *testing.T) {
@@ -53,6 +54,7 @@ type life struct {
 	booted time.Time
 	plan   *schedule.Set // nil: always
 	off    atomic.Int64  // by how much the host's clock was set so far
+	fuse   atomic.Int64  // times that the camera's code may ask for the time, until it panics; below 1: any number
 
 	mu       sync.Mutex
 	steps    []span // of the host's clock: what never was, or was twice
@@ -114,6 +116,14 @@ func newLife(t *testing.T, seed uint64) *life {
 
 func (l *life) now() time.Time { return time.Now().Add(time.Duration(l.off.Load())) }
 
+// fused is the clock of the camera's code, which panics when its fuse has burnt down.
+func (l *life) fused() time.Time {
+	if l.fuse.Add(-1) == 0 {
+		panic("the fuse has burnt down")
+	}
+	return l.now()
+}
+
 type dice struct{ *rand.Rand }
 
 func (d dice) upTo(limit time.Duration) time.Duration { return time.Duration(d.Int64N(int64(limit))) }
@@ -162,7 +172,8 @@ func (l *life) run() {
 	said := l.off.Load()
 	c := New(Options{
 		ID: testCamera, Name: "Front gate", ClientName: "host", Stream: l.session, Plan: NewPlan(l.plan), Spool: m, Buffers: NewBuffers(),
-		Segmenting: Segmenting{Duration: 10 * time.Second, Part: time.Second, Sync: 2 * time.Second}, Log: zerolog.Nop(), Now: l.now,
+		Segmenting: Segmenting{Duration: 10 * time.Second, Part: time.Second, Sync: 2 * time.Second}, Log: zerolog.Nop(), Now: l.fused,
+		Panics: panics.NewBook(zerolog.Nop(), l.now),
 	})
 	c.recorder.step = func(time.Time, time.Time) time.Duration {
 		step := l.off.Load() - said
@@ -186,6 +197,10 @@ func (l *life) run() {
 			d := l.random.upTo(20 * time.Second)
 			l.say("the disk fails for %v", d)
 			m.fail(d)
+		case 3:
+			n := 1 + l.random.Int64N(2000)
+			l.say("the camera's code panics when it has asked for the time %d times", n)
+			l.fuse.Store(n)
 		}
 	}
 	switch l.random.IntN(3) {

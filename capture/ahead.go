@@ -93,6 +93,7 @@ func (r *Recorder) forget() {
 func (r *Recorder) opened(start time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("opening a window")
 	r.watchClock()
 	if !r.recording() {
 		r.missing(start)
@@ -103,6 +104,7 @@ func (r *Recorder) opened(start time.Time) {
 func (r *Recorder) closed(start, end time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("closing a window")
 	r.watchClock()
 	r.shut(start, end, false)
 }

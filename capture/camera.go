@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 )
 
@@ -30,7 +29,8 @@ type Options struct {
 	Away       spool.Cause // why it was not recorded until now; empty: AgentStopped; NotWanted: there is no gap
 	Segmenting Segmenting
 	Spool      Spool
-	Buffers    *Buffers // shared by all cameras
+	Buffers    *Buffers     // shared by all cameras
+	Panics     *panics.Book // shared by all cameras; nil: one of its own
 	Log        zerolog.Logger
 	Now        func() time.Time
 }
@@ -44,21 +44,29 @@ type Camera struct {
 	log      zerolog.Logger
 	recorder *Recorder
 	outage   *outage.Outage
+	panics   *panics.Page
 }
 
 // New prepares a camera.
 func New(o Options) *Camera {
 	log := o.Log.With().Str("camera", o.ID).Str("name", o.Name).Logger()
-	c := &Camera{opts: o, log: log, outage: outage.New(log, "camera delivers no footage", o.Now)}
-	c.recorder = newRecorder(o, log, c.outage.Recovered)
+	if o.Panics == nil {
+		o.Panics = panics.NewBook(o.Log, o.Now)
+	}
+	c := &Camera{opts: o, log: log, outage: outage.New(log, "camera delivers no footage", o.Now), panics: o.Panics.Of(o.ID)}
+	c.recorder = newRecorder(o, log, c.panics, c.outage.Recovered)
 	c.recorder.meter.update(func(s *Status) { s.ID, s.Name, s.State = o.ID, o.Name, Connecting })
 	return c
 }
 
 // Status is the camera's present condition.
-func (c *Camera) Status() Status {
-	s := c.recorder.meter.snapshot()
-	s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
+func (c *Camera) Status() (s Status) {
+	_ = c.panics.Guard("telling the camera's condition", func() { // whoever asks tells of all cameras
+		s = c.recorder.meter.snapshot()
+		s.Trouble, s.Disk = c.outage.Trouble(), c.recorder.disk.outage.Trouble()
+		s.Queued = c.recorder.queued()
+	})
+	s.Panics = c.panics.Status()
 	return s
 }
 
@@ -72,7 +80,7 @@ const (
 
 // Run records, as the plan says, until ctx ends, then finishes the segment that is
 // open. A camera that fails is tried again for ever, with jittered pauses of 1 s to
-// 30 s.
+// 30 s; so is one whose code panics.
 func (c *Camera) Run(ctx context.Context) {
 	writing, stopWriting := context.WithCancel(context.WithoutCancel(ctx))
 	var written, edges sync.WaitGroup
@@ -80,30 +88,52 @@ func (c *Camera) Run(ctx context.Context) {
 	written.Go(func() { c.recorder.run(writing) })
 	defer written.Wait()
 	defer stopWriting()
-	defer c.recorder.stopped()
+	defer c.stopped()
 
 	edges.Go(func() { c.edges(ctx) })
 	defer edges.Wait()
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstRetry, lastRetry, 2, 0.3
 	for ctx.Err() == nil {
-		if !c.awaitWindow(ctx) {
+		if err := c.panics.Guard("running the camera", func() { c.turn(ctx, pause) }); err != nil {
+			_ = c.panics.Guard("ending a session", func() { c.failed(err) })
+			wait(ctx, min(pause.NextBackOff(), lastRetry))
+		}
+	}
+}
+
+// turn waits for a window and makes one attempt, and the pause behind it.
+func (c *Camera) turn(ctx context.Context, pause *backoff.ExponentialBackOff) {
+	if !c.awaitWindow(ctx) {
+		return
+	}
+	c.recorder.meter.update(func(s *Status) { s.State = Connecting })
+	began := c.opts.Now()
+	over, err := c.session(ctx)
+	if over {
+		c.recorder.stopped()
+		pause.Reset()
+		return
+	}
+	if end := c.failed(err); end.Sub(began) >= steady {
+		pause.Reset()
+	}
+	wait(ctx, min(pause.NextBackOff(), lastRetry))
+}
+
+// failed notes the end of a session, and returns where its footage ends.
+func (c *Camera) failed(err error) (end time.Time) {
+	end = c.recorder.ended(gapOf(err))
+	c.complain(err)
+	return end
+}
+
+// stopped finishes what is open. What a panic has kept from it is tried once more.
+func (c *Camera) stopped() {
+	for range 2 {
+		if err := c.panics.Guard("ending a session", c.recorder.stopped); err == nil {
 			return
 		}
-		c.recorder.meter.update(func(s *Status) { s.State = Connecting })
-		began := c.opts.Now()
-		over, err := c.session(ctx)
-		if over {
-			c.recorder.stopped()
-			pause.Reset()
-			continue
-		}
-		end := c.recorder.ended(gapOf(err))
-		c.complain(err)
-		if end.Sub(began) >= steady {
-			pause.Reset()
-		}
-		wait(ctx, min(pause.NextBackOff(), lastRetry))
 	}
 }
 
@@ -138,60 +168,34 @@ func (c *Camera) waitUntil(ctx context.Context, at time.Time, changed <-chan str
 // session makes one attempt. over says that ctx or the plan has ended it.
 func (c *Camera) session(ctx context.Context) (over bool, err error) {
 	ctx, end := context.WithCancel(ctx)
-	defer end()
 	var watching sync.WaitGroup
+	var panicked error
+	defer watching.Wait()
+	defer end()
 	watching.Go(func() {
 		defer end()
-		for ctx.Err() == nil {
-			changed := c.opts.Plan.watch()
-			wanted, again := c.opts.Plan.connected(c.opts.Now())
-			if !wanted {
-				return
-			}
-			c.waitUntil(ctx, again, changed)
-		}
+		panicked = c.panics.Guard("following the plan", func() { c.awaitEnd(ctx) })
 	})
 	err = c.stream(ctx)
 	over = ctx.Err() != nil
 	end()
 	watching.Wait()
+	if panicked != nil {
+		return false, panicked
+	}
 	return over, err
 }
 
-// edges accounts for the windows' edges, whether or not anything comes from the
-// camera: from an opening on footage is missing, after a closing it is not. It lives
-// by a clock that is behind by tail: a window's last pictures have come by then.
-func (c *Camera) edges(ctx context.Context) {
-	plan := c.opts.Plan
-	w, open := plan.At(c.opts.Now().Add(-tail))
+// awaitEnd waits until there is to be no session any more.
+func (c *Camera) awaitEnd(ctx context.Context) {
 	for ctx.Err() == nil {
-		changed := plan.watch()
-		now := c.opts.Now()
-		edge, found := plan.Next(now.Add(-tail))
-		again := now.Add(planEvery)
-		if found {
-			again = earlier(again, edge.Add(tail))
+		changed := c.opts.Plan.watch()
+		wanted, again := c.opts.Plan.connected(c.opts.Now())
+		if !wanted {
+			return
 		}
-		replanned := c.waitUntil(ctx, again, changed)
-		if ctx.Err() != nil {
-			break
-		}
-		c.opts.Spool.Alive()
-		now = c.opts.Now()
-		next, opened := plan.At(now.Add(-tail))
-		another := open && opened && next.Start.After(w.End) // one ended and one began meanwhile
-		if open && !opened || another {
-			c.recorder.closed(w.Start, earlier(w.End, now))
-		}
-		switch {
-		case opened && !open && replanned && !next.Start.Equal(edge): // perhaps in the middle of its window
-			c.recorder.opened(now)
-		case opened && !open || another:
-			c.recorder.opened(next.Start)
-		}
-		w, open = next, opened
+		c.waitUntil(ctx, again, changed)
 	}
-	c.recorder.stopping()
 }
 
 func wait(ctx context.Context, d time.Duration) {
@@ -208,8 +212,7 @@ func wait(ctx context.Context, d time.Duration) {
 func (c *Camera) stream(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			c.log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading the camera: %v", p)
-			err = fmt.Errorf("panic while reading the camera: %v", p)
+			err = c.panics.Caught("reading the camera", p)
 		}
 	}()
 	return c.opts.Stream(ctx, c.recorder)

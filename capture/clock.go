@@ -42,7 +42,7 @@ func (r *Recorder) watchClock() {
 		r.missing(r.plan.window.Start)
 	}
 	if r.recording() {
-		r.newest, r.end = r.newest.Add(step), r.end.Add(step)
+		r.newest, r.end, r.partBegan = r.newest.Add(step), r.end.Add(step), r.partBegan.Add(step)
 		r.stepped += step
 		r.cutDue = true
 		return
@@ -52,6 +52,15 @@ func (r *Recorder) watchClock() {
 	}
 	r.newest, r.end = now, now
 	r.noteStep(now, step, spool.Connecting)
+}
+
+// look looks at the host's clock for the first time: that it is set before the first
+// picture comes is noticed as well.
+func (r *Recorder) look() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = r.now()
+	return r.heard
 }
 
 // redate moves a picture that came before the clock was set, and has waited for others
@@ -77,5 +86,6 @@ func (r *Recorder) noteStep(now time.Time, step time.Duration, cause spool.Cause
 func (r *Recorder) watch() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("looking at the host's clock")
 	r.watchClock()
 }

@@ -30,7 +30,12 @@ func (c Coverage) Share() float64 {
 }
 
 // Coverage accounts for the time since then up to now.
-func (c *Camera) Coverage(ctx context.Context, a Account, since time.Time) (Coverage, error) {
+func (c *Camera) Coverage(ctx context.Context, a Account, since time.Time) (covered Coverage, err error) {
+	defer func() { // whoever asks tells of all cameras
+		if p := recover(); p != nil {
+			err = c.panics.Caught("counting what was recorded", p)
+		}
+	}()
 	seen, err := a.Seen(ctx, c.opts.ID)
 	if err != nil || seen.IsZero() {
 		return Coverage{}, err

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -14,12 +13,14 @@ import (
 	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 )
 
 // Spool is what recording needs of the spool.
 type Spool interface {
 	Room() error
+	Refused()
 	Create(seg spool.Segment) (*os.File, error)
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
@@ -40,6 +41,7 @@ type disk struct {
 	now     func() time.Time
 	sync    time.Duration
 	meter   *meter
+	panics  *panics.Page
 	outage  *outage.Outage
 	buffers *Buffers
 
@@ -58,6 +60,7 @@ type openFile struct {
 	writer *mp4.Writer
 	begun  bool // its row is in the ledger
 	synced time.Time
+	panics int         // while it was being finished
 	failed atomic.Bool // the recorder is to begin another segment
 	// doubtful: a sync failed. The kernel may have forgotten what it could not write, and
 	// call the next one a success: the recorder is to begin another segment as well.
@@ -73,7 +76,26 @@ func (d *disk) wake() {
 	}
 }
 
-func (d *disk) do(ctx context.Context, j job) {
+// do carries out a job. The error is that of a panic: what was to be written then is
+// lost, and accounted for.
+func (d *disk) do(ctx context.Context, j job) error {
+	err := d.panics.Guard("writing to the disk", func() { d.carryOut(ctx, j) })
+	if err == nil {
+		return nil
+	}
+	_ = d.panics.Guard("accounting for what was to be written", func() {
+		switch {
+		case j.gap != nil:
+			d.note(ctx, *j.gap) // the ledger is told last of all: nothing is noted twice
+		case j.part != nil:
+			j.segment.open.failed.Store(true)
+			d.lost(ctx, j, err)
+		}
+	})
+	return err
+}
+
+func (d *disk) carryOut(ctx context.Context, j job) {
 	switch {
 	case j.gap != nil:
 		d.note(ctx, *j.gap)
@@ -205,7 +227,27 @@ func (d *disk) finish(ctx context.Context, seg *segment) {
 	}
 }
 
-func (d *disk) tryFinish(ctx context.Context, seg *segment) error {
+// maxFinishPanics is how often finishing a segment may panic: its file would be kept
+// open for ever.
+const maxFinishPanics = 3
+
+// tryFinish finishes a segment, whatever the code panics over: that is an error like any
+// other, a few times.
+func (d *disk) tryFinish(ctx context.Context, seg *segment) (err error) {
+	o := &seg.open
+	panicked := d.panics.Guard("finishing a segment", func() { err = d.finishFile(ctx, seg) })
+	if panicked == nil {
+		return err
+	}
+	if o.panics++; o.panics < maxFinishPanics {
+		return panicked
+	}
+	d.log.Error().Str("segment", seg.ID).Str("remedy", panics.Remedy).Msg("segment cannot be finished; its file stays, and is recovered at the next start")
+	_ = o.file.Close()
+	return nil
+}
+
+func (d *disk) finishFile(ctx context.Context, seg *segment) error {
 	o := &seg.open
 	d.noteClock(ctx, seg)
 	result, err := o.writer.Finish()
@@ -271,13 +313,20 @@ func (d *disk) leave(ctx context.Context) {
 
 // lost accounts for footage that could not be written.
 func (d *disk) lost(ctx context.Context, j job, err error) {
-	why := withoutPath(err)
-	d.meter.failed(why)
-	d.outage.Failed(why, "make room on the disk, or mend it; recording goes on with the next key frame that fits")
+	why, remedy := withoutPath(err), "make room on the disk, or mend it; recording goes on with the next key frame that fits"
 	cause := spool.DiskFailed
-	if errors.Is(err, spool.ErrNoRoom) || errors.Is(err, syscall.ENOSPC) {
+	var panicked *panics.Error
+	switch {
+	case errors.As(err, &panicked):
+		cause, remedy = spool.AgentFault, panics.Remedy
+	case spool.NoRoom(err):
 		cause = spool.DiskFull
+		if !errors.Is(err, spool.ErrNoRoom) { // who makes room does not see it by what is free
+			d.spool.Refused()
+		}
 	}
+	d.meter.failed(why)
+	d.outage.Failed(why, remedy)
 	d.account.lost(ctx, j.segment, j.from, cause, why)
 }
 

@@ -58,3 +58,47 @@ func TestFailedSyncBeginsAnotherSegment(t *testing.T) {
 		}
 	})
 }
+
+// Where a quota is used up the disk is as full as any, and whoever makes room is told:
+// by what is free it is not to be seen.
+func TestQuotaIsAFullDisk(t *testing.T) {
+	disk := disktest.Mount(t, t.TempDir(), nil)
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		o := b.options(func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) })
+		o.Spool = &elsewhere{b.spool, disk.Dir}
+		c := New(o)
+		b.run(c)
+		sleep(t.Context(), 4*time.Second)
+		if b.spool.WasRefused() {
+			t.Error("recording is said to be refused")
+		}
+		disk.Fail(func(op disktest.Kind, _ string) syscall.Errno {
+			if op == disktest.Write || op == disktest.Create {
+				return syscall.EDQUOT
+			}
+			return 0
+		})
+		sleep(t.Context(), 20*time.Second)
+		disk.Fail(nil)
+		sleep(t.Context(), 10*time.Second)
+		b.end()
+		if !b.spool.WasRefused() {
+			t.Error("nobody is told to make room")
+		}
+		full := 0
+		for _, g := range b.gaps() {
+			switch g.Cause {
+			case spool.DiskFull:
+				full++
+			case spool.DiskFailed:
+				t.Errorf("the disk has not failed: %+v", g)
+			}
+		}
+		if full != 1 {
+			t.Errorf("gaps %+v, want one of a full disk", b.gaps())
+		}
+	})
+}

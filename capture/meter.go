@@ -7,6 +7,7 @@ import (
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 )
 
 // State is what a camera is doing.
@@ -39,11 +40,13 @@ type Status struct {
 	Reconnects    int64
 	Damages       int64          // stretches that were lost to missing or broken packets
 	Dropped       int64          // pictures that the disk was too slow for
+	Queued        int64          // bytes that have come and are not written yet
 	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastError     string
 	LastErrorAt   time.Time
 	Trouble       outage.Trouble // with the camera
 	Disk          outage.Trouble // with what it sends, on the disk
+	Panics        panics.Status  // of the camera's code
 }
 
 // meterWindow is how long bit and frame rate are averaged.

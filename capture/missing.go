@@ -28,6 +28,7 @@ func (r *Recorder) Damaged(cause string) {
 	r.meter.damaged(cause)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("noting damage")
 	if r.ahead != nil {
 		r.forget() // what comes next cannot be decoded from it
 	}
@@ -85,6 +86,7 @@ func (r *Recorder) missing(opened time.Time) {
 func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("ending a session")
 	r.watchClock()
 	r.finish()
 	r.tracks = nil
@@ -103,6 +105,7 @@ func (r *Recorder) ended(cause spool.Cause, detail string) time.Time {
 func (r *Recorder) stopped() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("ending a session")
 	r.watchClock()
 	now := r.now()
 	if !r.told.IsZero() {

@@ -64,6 +64,7 @@ type queue struct {
 	buffers *Buffers
 	jobs    []job
 	bytes   int64
+	taken   int64 // bytes of what was taken last, and is being written
 }
 
 func (q *queue) put(j job) {
@@ -76,10 +77,12 @@ func (q *queue) put(j job) {
 }
 
 func (q *queue) take() (job, bool) {
+	q.taken = 0
 	if len(q.jobs) == 0 {
 		return job{}, false
 	}
 	next := q.jobs[0]
+	q.taken = next.size
 	q.jobs = append(q.jobs[:0], q.jobs[1:]...)
 	q.bytes -= next.size
 	q.buffers.queued.Add(-next.size)

@@ -62,8 +62,17 @@ func stalled(t *testing.T, b *bench, p *script, stall time.Duration) (*Camera, [
 	b.run(c)
 	sleep(t.Context(), 12*time.Second)
 	d.stall(stall)
-	sleep(t.Context(), stall+15*time.Second)
+	waited := int64(0)
+	for end := time.Now().Add(stall + 15*time.Second); time.Now().Before(end); sleep(t.Context(), time.Second) {
+		waited = max(waited, c.Status().Queued)
+	}
+	if least := int64(4e6 / 8 * (min(stall, 40*time.Second) - 10*time.Second).Seconds()); waited < least {
+		t.Errorf("at most %d bytes were waiting for a disk that stood still for %v, at least %d have to have", waited, stall, least)
+	}
 	b.end()
+	if left := c.Status().Queued; left != 0 {
+		t.Errorf("%d bytes wait after the end", left)
+	}
 	return c, b.segments(spool.Finished)
 }
 

@@ -17,6 +17,7 @@ import (
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 )
 
@@ -42,29 +43,32 @@ type Recorder struct {
 	buffers          *Buffers
 	disk             *disk
 	meter            *meter
+	panics           *panics.Page
 	now              func() time.Time
 
-	mu       sync.Mutex
-	queue    queue
-	tracks   []media.Track
-	current  *segment // nil until the first key frame of a session
-	part     *mp4.Part
-	partFrom int64     // DTS of the part's first picture
-	partAt   time.Time // when the part was begun, on the monotonic clock
-	partWall time.Time // wall-clock time of its first sample
-	newest   time.Time // wall-clock time of the newest picture: it never goes back
-	end      time.Time // where the footage so far ends
-	pace     pace      // of the session's pictures
-	heard    time.Time // of the host's clock
-	told     time.Time // when it was to end
-	step     func(before, now time.Time) time.Duration
-	stepped  time.Duration // by so much the clock was set since the current segment began
-	undated  time.Duration // and since the last picture that came after it was
-	dropping bool          // the disk is too slow: up to a key frame for which there is room
-	why      gap           // cause and detail of what is missing at present
-	plan     follower
-	cutDue   bool   // the window has become another one's: at the next key frame
-	ahead    *ahead // of a window that is about to open
+	mu        sync.Mutex
+	queue     queue
+	tracks    []media.Track
+	current   *segment // nil until the first key frame of a session
+	part      *mp4.Part
+	partFrom  int64     // DTS of the part's first picture
+	partAt    time.Time // when the part was begun, on the monotonic clock
+	partWall  time.Time // wall-clock time of its first sample
+	partBegan time.Time // where the footage before it ends
+	newest    time.Time // wall-clock time of the newest picture: it never goes back
+	end       time.Time // where the footage so far ends
+	pace      pace      // of the session's pictures
+	heard     time.Time // of the host's clock
+	told      time.Time // when it was to end
+	step      func(before, now time.Time) time.Duration
+	stepped   time.Duration // by so much the clock was set since the current segment began
+	undated   time.Duration // and since the last picture that came after it was
+	dropping  bool          // the disk is too slow: up to a key frame for which there is room
+	why       gap           // cause and detail of what is missing at present
+	plan      follower
+	cutDue    bool   // the window has become another one's: at the next key frame
+	ahead     *ahead // of a window that is about to open
+	fault     error  // a panic: the session is to end
 }
 
 // segment is a segment that is being recorded. Its identity never changes; the
@@ -87,14 +91,15 @@ type segment struct {
 }
 
 // newRecorder prepares a recorder; run writes what it is given.
-func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
+func newRecorder(o Options, log zerolog.Logger, page *panics.Page, live func()) *Recorder {
 	r := &Recorder{
-		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, now: o.Now,
+		id: o.ID, name: o.Name, client: o.ClientName, cut: o.Segmenting, buffers: o.Buffers, panics: page, now: o.Now,
 		step: media.ClockStep, meter: &meter{now: o.Now}, queue: queue{buffers: o.Buffers}, plan: follower{plan: o.Plan},
 	}
 	ledger := outage.New(log, "the ledger cannot be written; footage is recorded all the same", o.Now)
+	guarded := guardedSpool{o.Spool, page}
 	r.disk = &disk{
-		spool: o.Spool, account: account{spool: o.Spool, camera: o.ID, plan: o.Plan, ledger: ledger, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter,
+		spool: guarded, account: account{spool: guarded, camera: o.ID, plan: o.Plan, ledger: ledger, log: log}, log: log, now: o.Now, sync: o.Segmenting.Sync, meter: r.meter, panics: page,
 		outage: outage.New(log, "cannot write footage", o.Now), ledger: ledger, buffers: o.Buffers, hints: make(chan struct{}, 1), live: live,
 	}
 	return r
@@ -102,21 +107,25 @@ func newRecorder(o Options, log zerolog.Logger, live func()) *Recorder {
 
 // resume accounts for the time in which the camera did not run. It comes before run.
 func (r *Recorder) resume(ctx context.Context, away spool.Cause) {
+	account := &r.disk.account
+	if err := r.panics.Guard("accounting for the time before", func() { account.resume(ctx, r.look(), away) }); err != nil {
+		account.until = later(account.until, time.Now()) // from here on at least
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.heard = r.now() // a clock that is set before the first picture comes is one that was set
-	r.disk.account.resume(ctx, r.heard, away)
-	r.newest = r.disk.account.until // what a camera has held back is from before
+	r.newest = account.until // what a camera has held back is from before
 	r.end = r.newest
 }
 
 // Start begins a session with its tracks, video first.
-func (r *Recorder) Start(tracks []media.Track) error {
+func (r *Recorder) Start(tracks []media.Track) (err error) {
 	if len(tracks) == 0 || !tracks[0].Codec.IsVideo() {
 		return fmt.Errorf("the stream has no video track that can be recorded")
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.surviving("beginning a session", &err)
+	r.fault = nil
 	r.tracks, r.pace = append([]media.Track(nil), tracks...), pace{}
 	r.meter.start(r.tracks)
 	return nil
@@ -124,9 +133,13 @@ func (r *Recorder) Start(tracks []media.Track) error {
 
 // Write takes one sample. It never waits for the disk: what the disk is too slow
 // for is dropped, by whole groups of pictures, and accounted for.
-func (r *Recorder) Write(s *media.Sample) error {
+func (r *Recorder) Write(s *media.Sample) (err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.surviving("cutting what the camera sends into segments", &err)
+	if r.fault != nil {
+		return r.fault
+	}
 	if s.Track < 0 || s.Track >= len(r.tracks) {
 		return fmt.Errorf("sample of track %d, the session has %d", s.Track, len(r.tracks))
 	}
@@ -249,8 +262,9 @@ func (r *Recorder) add(s *media.Sample) {
 	if r.part == nil {
 		r.part = r.buffers.parts.Get().(*mp4.Part)
 		r.part.Reset(r.tracks[0].Codec)
-		r.partFrom, r.partAt, r.partWall = s.DTS, r.now(), s.Wall
+		r.partFrom, r.partAt, r.partWall, r.partBegan = s.DTS, r.now(), s.Wall, r.newest
 		if s.Track != 0 { // sound came first: the pictures' clock is taken over
+			r.partBegan = r.end
 			r.partFrom = media.Ticks(media.Duration(s.DTS, r.tracks[s.Track].ClockRate), r.tracks[0].ClockRate)
 		}
 	}
@@ -302,6 +316,7 @@ func (r *Recorder) finish() {
 func (r *Recorder) flushDue() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	defer r.passing("handing a part to the disk")
 	if r.part != nil && r.now().Sub(r.partAt) >= r.cut.Part+r.cut.Part/2 {
 		r.flush()
 	}
@@ -314,26 +329,40 @@ func (r *Recorder) take() (job, bool) {
 	return r.queue.take()
 }
 
+// queued is how many bytes have come and are not written yet.
+func (r *Recorder) queued() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.queue.bytes + r.queue.taken
+	if r.ahead != nil {
+		n += r.ahead.bytes
+	}
+	if r.part != nil {
+		n += int64(r.part.Size())
+	}
+	return n
+}
+
 // run writes until ctx ends, then writes what is left. What it does must not be
-// cut short half-way, so the ledger is not given ctx.
+// cut short half-way, so the ledger is not given ctx. No panic ends it: what would
+// write then?
 func (r *Recorder) run(ctx context.Context) {
 	ledger := context.WithoutCancel(ctx)
 	tick := time.NewTicker(max(r.cut.Part/2, 50*time.Millisecond))
 	defer tick.Stop()
+	turns := []func(){r.watch, r.flushDue, r.disk.syncDue, func() { r.disk.finishLate(ledger) }}
 	for ended := false; !ended; {
 		select {
 		case <-r.disk.hints:
 		case <-tick.C:
-			r.watch()
-			r.flushDue()
-			r.disk.syncDue()
-			r.disk.finishLate(ledger)
+			for _, turn := range turns {
+				_ = r.panics.Guard("looking after what is recorded", turn)
+			}
 		case <-ctx.Done():
 			ended = true
 		}
 		for next, ok := r.take(); ok; next, ok = r.take() {
-			r.disk.do(ledger, next)
-			if next.part != nil {
+			if err := r.disk.do(ledger, next); err == nil && next.part != nil {
 				r.buffers.parts.Put(next.part)
 			}
 		}

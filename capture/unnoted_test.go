@@ -9,6 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"recording-agent/capture/spool"
 )
 
@@ -90,5 +92,36 @@ func TestGapsWaitForTheLedger(t *testing.T) {
 			return
 		}
 		t.Errorf("no gap: %+v", b.gaps())
+	})
+}
+
+// An agent that is stopped as soon as it was started has noted what was missing before,
+// and says nothing of trouble.
+func TestStoppedJustAfterTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		b.run(New(b.options(func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) })))
+		sleep(t.Context(), 20*time.Second)
+		b.end()
+		before := len(b.gaps())
+		sleep(t.Context(), time.Minute)
+		var said strings.Builder
+		o := b.options(func(ctx context.Context, _ *Recorder) error { return ctx.Err() })
+		o.Log = zerolog.New(&said)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		New(o).Run(ctx)
+		gaps := b.gaps()
+		if len(gaps) < before+1 {
+			t.Fatalf("gaps %+v, want one more than %d", gaps, before)
+		}
+		if g := gaps[before]; g.Cause != spool.AgentStopped || g.End.Sub(g.Start).Round(time.Second) != time.Minute {
+			t.Errorf("gap %+v", g)
+		}
+		if said.Len() > 0 {
+			t.Errorf("said: %s", said.String())
+		}
 	})
 }

@@ -30,7 +30,10 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
 	trouble := ""
 	if free < wanted {
-		trouble, err = r.evict(ctx, free, wanted, brink)
+		trouble, err = r.evict(ctx, need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6})
+	}
+	if trouble == "" && err == nil {
+		trouble, err = r.makeOtherRoom(ctx)
 	}
 	if trouble == "" {
 		r.brink.Recovered()
@@ -41,9 +44,21 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	return err
 }
 
+// need is something that the disk is short of.
+type need struct {
+	free, wanted, brink uint64
+	gain                func(l spool.Local) uint64 // with a file
+	left                string                     // how much is free, as a format
+	unit                uint64                     // that it is told in
+}
+
+func sizeOf(l spool.Local) uint64 { return uint64(l.Size) }
+
+func (n need) String() string { return fmt.Sprintf(n.left, n.free/n.unit) }
+
 // evict deletes until as much is free as is wanted, or at least the brink is not
 // near. trouble says why there is less.
-func (r *Retention) evict(ctx context.Context, free, wanted, brink uint64) (trouble string, err error) {
+func (r *Retention) evict(ctx context.Context, n need) (trouble string, err error) {
 	spare := true // what is being sent
 	for r.fails < maxFails && ctx.Err() == nil {
 		limit := reapBatch + len(r.stuck)
@@ -51,56 +66,62 @@ func (r *Retention) evict(ctx context.Context, free, wanted, brink uint64) (trou
 		if err != nil {
 			return "", err
 		}
-		before := free
+		before := n.free
 		for _, l := range locals {
-			if free >= wanted || l.Worth != spool.Safe && free >= brink {
+			if n.free >= n.wanted || l.Worth != spool.Safe && n.free >= n.brink {
 				return "", nil
 			}
 			if l.Worth > spool.Unreported && r.opts.Keep.StopRecording {
-				return r.nearlyFull(free, "nothing on it may be deleted before it is uploaded", `recording stops when it is full (retention.on_full = "stop_recording"); make room, or look why uploads are behind`), nil
+				return r.nearlyFull(n, "nothing on it may be deleted before it is uploaded", `recording stops when it is full (retention.on_full = "stop_recording"); make room, or look why uploads are behind`), nil
 			}
 			if spare && l.Worth > spool.Unreported && r.opts.Sending(l.ID) {
 				continue
 			}
-			if r.evictOne(ctx, l, free) {
-				free += uint64(l.Size)
+			if r.evictOne(ctx, l, n) {
+				n.free += n.gain(l)
 			}
 		}
-		if free == before && !spare {
+		if n.free == before && !spare {
 			break
 		}
-		spare = spare && free > before
+		spare = spare && n.free > before
 	}
-	if free >= brink || ctx.Err() != nil {
+	if n.free >= n.brink || ctx.Err() != nil {
 		return "", nil
 	}
-	return r.nearlyFull(free, "there is nothing more to delete", "something else fills it: look for large files, or give the agent a larger disk"), nil
+	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
-func (r *Retention) nearlyFull(free uint64, why, remedy string) string {
+func (r *Retention) nearlyFull(n need, why, remedy string) string {
 	r.brink.Failed(why, remedy)
-	return fmt.Sprintf("%d MB are free, and %s", free/1e6, why)
+	return n.String() + ", and " + why
 }
 
 // evictOne deletes one file to make room. What is lost with it is said loudly.
-func (r *Retention) evictOne(ctx context.Context, l spool.Local, free uint64) bool {
+func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if l.Worth == spool.Safe {
 		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
 	}
-	reason := fmt.Sprintf("the disk was nearly full (%d MB free) and it was the oldest that was left", free/1e6)
-	gone := r.remove(ctx, l.Segment, func(ctx context.Context) error { return r.opts.Files.GiveUp(ctx, l, reason) })
+	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
+	var lost spool.Worth // it may have arrived since it was listed
+	gone := r.remove(ctx, l.Segment, func(ctx context.Context) (err error) {
+		lost, err = r.opts.Files.GiveUp(ctx, l, reason)
+		return err
+	})
 	if !gone {
 		return false
 	}
 	log := r.logOf(l.Segment)
 	switch {
-	case l.Worth == spool.Unreported:
+	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):
+		log.Info().Msg("local file deleted: room was needed, and it has become safe meanwhile")
+	case lost == spool.Unreported:
 		log.Warn().Msg("local file deleted to make room: central has yet to be told of the segment")
-	case l.Worth == spool.Copied:
+	case lost == spool.Copied:
 		log.Error().Msg("local file deleted to make room before every required destination had it; a mirror has it")
 	case r.opts.Anywhere:
 		log.Error().Str("remedy", "a larger disk or a faster uplink; look why uploads are behind").
-			Msg("FOOTAGE LOST: the disk was nearly full, and the oldest segment was deleted before it was uploaded")
+			Msg("FOOTAGE GIVEN UP: the disk was nearly full, and the oldest segment was deleted before a destination had confirmed it")
 	default:
 		log.Info().Msg("local file deleted: room is needed")
 	}

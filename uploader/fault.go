@@ -102,14 +102,16 @@ func deferral(attempts int) time.Duration {
 	return d - rand.N(d/3)
 }
 
+// fileMissing notes that the file of a segment is gone. While that cannot be noted, the
+// destination waits: the same segment would be found again at once.
 func (u *Uploader) fileMissing(ctx context.Context, job spool.Job, err error) {
 	noted := u.opts.Ledger.FileMissing(ctx, job.Segment.ID)
-	if errors.Is(noted, spool.ErrGivenUp) {
-		return // its loss is being noted
-	}
-	u.log.Error().Err(err).Str("segment", job.Segment.ID).Str("camera", job.Segment.CameraID).
-		Msg("the file of a segment is gone before it was uploaded: somebody removed it, or the disk lost it")
-	if noted != nil {
-		u.log.Error().Err(noted).Str("segment", job.Segment.ID).Msg("a missing file could not be noted")
+	switch {
+	case noted == nil:
+		u.log.Error().Err(err).Str("segment", job.Segment.ID).Str("camera", job.Segment.CameraID).
+			Msg("the file of a segment is gone before it was uploaded: somebody removed it, or the disk lost it")
+	case errors.Is(noted, spool.ErrGivenUp), errors.Is(noted, spool.ErrTransition): // whoever has noted it has said it
+	case ctx.Err() == nil:
+		u.fault(&ledgerError{noted}, 0)
 	}
 }

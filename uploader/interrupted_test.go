@@ -2,6 +2,7 @@ package uploader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -214,5 +215,63 @@ func TestKilledAfterComplete(t *testing.T) {
 	defer n.mu.Unlock()
 	if again := n.bodies - before; again > 0 {
 		t.Errorf("%d bytes of an object that was complete were sent again", again)
+	}
+}
+
+// TestGivenUpAfterComplete: the store has put the object together, nobody here has heard
+// of it, and then the file had to go. The store is asked, and the segment is not lost.
+func TestGivenUpAfterComplete(t *testing.T) {
+	n := newNetwork(t, "givenup", s3test.Run(t, false, "givenup"), false)
+	arrived := n.begin(1, 23<<20).finish()
+	var completed atomic.Bool
+	n.set(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
+		switch {
+		case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
+			completed.Store(true)
+		case completed.Load():
+			panic(http.ErrAbortHandler) // nothing more is learned from the store
+		}
+		return false
+	})
+	n.start("127.0.0.1")
+	n.until(20*time.Second, func() string {
+		if d, err := n.spool.Deliveries(t.Context(), arrived.seg.ID); err != nil || d[0].State != spool.Stored {
+			return fmt.Sprintf("the object to be stored: %+v, %v", d, err)
+		}
+		return ""
+	})
+	n.stop()
+	lost := n.begin(2, 1<<20).finish()
+	// As if the row had not been written.
+	err := n.spool.DeliveryRejected(t.Context(), arrived.seg.ID, "primary", "killed", time.Now().Add(-time.Minute))
+	for _, f := range []*footage{arrived, lost} {
+		seg, serr := n.spool.Segment(t.Context(), f.seg.ID)
+		_, gerr := n.spool.GiveUp(t.Context(), spool.Local{Segment: seg}, "the disk was full")
+		err = errors.Join(err, serr, gerr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.start("127.0.0.1")
+	for range 2 { // the second time without asking
+		if yes, err := n.uploader.Arrived(t.Context(), arrived.seg.ID); yes || err == nil {
+			t.Errorf("the store does not answer: %v, %v", yes, err)
+		}
+	}
+	n.stop()
+	n.set(nil)
+	n.start("127.0.0.1")
+	for f, want := range map[*footage]bool{arrived: true, lost: false} {
+		if yes, err := n.uploader.Arrived(t.Context(), f.seg.ID); yes != want || err != nil {
+			t.Errorf("segment %s: %v, %v; want %v", f.seg.ID, yes, err, want)
+		}
+	}
+	for f, want := range map[*footage]spool.State{arrived: spool.Deleted, lost: spool.Missing} {
+		if seg, err := n.spool.Segment(t.Context(), f.seg.ID); err != nil || seg.State != want {
+			t.Errorf("segment %s is %s, %v; want %s", f.seg.ID, seg.State, err, want)
+		}
+	}
+	if l, err := n.spool.Losses(t.Context()); err != nil || l.Segments != 1 {
+		t.Errorf("losses %+v, %v", l, err)
 	}
 }

@@ -17,7 +17,11 @@ func (r *Retention) reap(ctx context.Context) error {
 		}
 	}
 	if keep.MaxAge > 0 {
-		if err := r.reapOld(ctx, r.opts.Now().Add(-keep.MaxAge)); err != nil {
+		doubted, err := r.agesDoubted(ctx)
+		if err == nil && !doubted {
+			err = r.reapOld(ctx, r.opts.Now().Add(-keep.MaxAge))
+		}
+		if err != nil {
 			return err
 		}
 	}

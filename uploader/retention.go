@@ -9,6 +9,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/media"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
 )
@@ -18,8 +19,9 @@ type Files interface {
 	Safe(ctx context.Context, centralConfigured bool, now time.Time, keepFor time.Duration, limit int) ([]spool.Segment, error)
 	Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]spool.Local, error)
 	LocalBytes(ctx context.Context) (int64, error)
+	AgesDoubtedUntil(ctx context.Context, now time.Time, least, most time.Duration) (time.Time, error)
 	Delete(ctx context.Context, segmentID string) error
-	GiveUp(ctx context.Context, l spool.Local, reason string) error
+	GiveUp(ctx context.Context, l spool.Local, reason string) (lost spool.Worth, err error)
 }
 
 // Keep is how long local files are kept. All but the last two concern files that
@@ -40,6 +42,8 @@ type RetentionOptions struct {
 	Anywhere          bool // there are destinations
 	Keep              Keep
 	Disk              func() (free, total uint64, err error) // where the files are
+	Inodes            func() (free, total uint64, err error) // files that there is room for; nil: no limit is known
+	Refused           func() bool                            // since it was last asked there was no room for footage; nil: that is not known
 	Sending           func(segmentID string) bool            // it is on its way, and perhaps safe in a moment; nil: none is
 	Log               zerolog.Logger
 	Now               func() time.Time
@@ -54,7 +58,13 @@ type Retention struct {
 	held  *outage.Outage
 	blind *outage.Outage
 	stuck map[string]waiting // files that could not be deleted
-	fails int                // of this look
+	fails int                // of this look, of files that had not failed before
+	again int                // the same, of those that had
+
+	step         func(before, now time.Time) time.Duration // by which the host's clock was set
+	seen         time.Time                                 // by it, at the last look
+	doubtedUntil time.Time
+	doubted      bool // as was said
 
 	mu     sync.Mutex
 	status DiskStatus
@@ -82,7 +92,10 @@ const (
 	reapShare = 50
 	firstWait = 30 * time.Second // before a file is tried again; doubled each time
 	lastWait  = 10 * time.Minute
-	maxFails  = 8 // at one look: where nothing can be deleted not all is tried
+	// At one look, where nothing can be deleted, not all is tried. Those that have failed
+	// before are counted apart: however many they are, they hold up no others.
+	maxFails  = 32
+	maxAgain  = 8
 	reapBatch = 64
 )
 
@@ -91,8 +104,14 @@ func NewRetention(o RetentionOptions) *Retention {
 	if o.Sending == nil {
 		o.Sending = func(string) bool { return false }
 	}
+	if o.Inodes == nil {
+		o.Inodes = func() (uint64, uint64, error) { return 0, 0, nil }
+	}
+	if o.Refused == nil {
+		o.Refused = func() bool { return false }
+	}
 	return &Retention{
-		opts: o, stuck: map[string]waiting{},
+		opts: o, step: media.ClockStep, stuck: map[string]waiting{},
 		brink: outage.New(o.Log, "the disk is nearly full", o.Now), held: outage.New(o.Log, "local files cannot be deleted", o.Now),
 		blind: outage.New(o.Log, "it cannot be known which local files may go", o.Now),
 	}
@@ -119,7 +138,7 @@ func (r *Retention) Run(ctx context.Context) error {
 		case <-next.C:
 		}
 		next.Reset(retainEvery)
-		r.fails = 0
+		r.fails, r.again = 0, 0
 		err := r.makeRoom(ctx)
 		if began := time.Now(); began.After(reapAt) {
 			err = errors.Join(err, r.reap(ctx))
@@ -140,7 +159,7 @@ func (r *Retention) Run(ctx context.Context) error {
 func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx context.Context) error) bool {
 	now := r.opts.Now()
 	wait, stuck := r.stuck[seg.ID]
-	if stuck && now.Before(wait.until) || r.fails >= maxFails {
+	if stuck && (now.Before(wait.until) || r.again >= maxAgain) || !stuck && r.fails >= maxFails {
 		return false
 	}
 	err := do(ctx)
@@ -153,7 +172,11 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 	if ctx.Err() == nil {
 		pause := max(wait.again, firstWait)
 		r.stuck[seg.ID] = waiting{now.Add(pause), min(2*pause, lastWait)}
-		r.fails++
+		if stuck {
+			r.again++
+		} else {
+			r.fails++
+		}
 		r.held.Failed(withoutPath(err), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
 	}
 	return false

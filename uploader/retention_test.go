@@ -144,6 +144,31 @@ func TestFilesThatCannotBeDeletedHoldUpNothing(t *testing.T) {
 	})
 }
 
+// TestManyFilesThatCannotBeDeleted: so many that each look meets some that are tried
+// again. The others go, and the disk does not stay full for hours.
+func TestManyFilesThatCannotBeDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, free = 600, 10
+		s := newStorage(t, n)
+		defer s.close()
+		var stuck []string
+		for i := range n {
+			s.verify(i)
+			if i < n-free {
+				stuck = append(stuck, id(i))
+			}
+		}
+		files := &held{Spool: s.spool}
+		files.hold(stuck...)
+		full := func() (uint64, uint64, error) { return 100 << 20, 1 << 40, nil }
+		s.retain(RetentionOptions{Files: files, Disk: full, Keep: Keep{AfterUpload: true, MinFree: func(uint64) uint64 { return 2 << 30 }}})
+		after(2 * time.Minute)
+		if left := countOf(s.states(n), 'f'); left != len(stuck) {
+			t.Errorf("%d files are left after two minutes, %d cannot be deleted", left, len(stuck))
+		}
+	})
+}
+
 func countOf(s string, what rune) (n int) {
 	for _, c := range s {
 		if c == what {

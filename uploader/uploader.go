@@ -37,6 +37,7 @@ type Ledger interface {
 	DeliveryRejected(ctx context.Context, segmentID, destination, reason string, next time.Time) error
 	DeliveriesForgiven(ctx context.Context, destination string) error
 	FinishedDelivery(ctx context.Context, segmentID, destination string) (*spool.Job, error)
+	LostDelivery(ctx context.Context, segmentID, destination string) (*spool.Job, error)
 	Damaged(ctx context.Context, segmentID string, size int64, checksum string) error
 	FileMissing(ctx context.Context, segmentID string) error
 	Open(seg spool.Segment) (*os.File, error)
@@ -92,6 +93,8 @@ type Uploader struct {
 	until    time.Time  // the destination is not tried before; zero while it works
 	forgive  bool       // an outage is over, and its failures are not yet taken back
 	status   Status
+	askAfter time.Time // Arrived does not ask the store before
+	askError error     // that it gives instead
 }
 
 // ledgerError says that the ledger could not be read or written. Until it can be,

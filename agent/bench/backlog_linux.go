@@ -10,7 +10,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -166,12 +165,10 @@ func segment(ctx context.Context, s *spool.Spool, data []byte, start time.Time) 
 
 // agent starts the agent, without cameras, and waits until nothing waits any more.
 func (w *waiting) agent(ctx context.Context, binary, bucket string, into *spent) error {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	status, err := freeAddress()
 	if err != nil {
 		return err
 	}
-	status := l.Addr().String()
-	l.Close()
 	text := fmt.Sprintf("[agent]\nclient_name = \"bench\"\ndata_dir = %q\n[s3]\nbucket = %q\nregion = %q\nendpoint = %q\npath_style = true\nca_file = %q\n"+
 		"access_key_id = %q\nsecret_access_key = %q\n[retention]\ndelete_after_upload = false\n[status]\nlisten = %q\n",
 		filepath.Join(w.dir, "data"), bucket, s3test.Region, w.store.Endpoint, w.store.CAFile, s3test.AccessKey, s3test.SecretKey, status)

@@ -14,10 +14,11 @@ const usage = `usage: bench record   what recording costs, beside ffmpeg -c copy
        bench upload   how soon footage is safe, beside ffmpeg and rclone
        bench backlog  what sending finished segments costs, beside rclone
        bench fleet    whether many cameras are recorded without a picture missing
+       bench status   how soon the agent is ready, and tells its state, with a ledger of months
 each takes flags; "bench record -h" lists them`
 
 func main() {
-	benches := map[string]func(context.Context, []string) error{"record": record, "upload": upload, "backlog": backlog, "fleet": fleet, "cameras": playCameras}
+	benches := map[string]func(context.Context, []string) error{"record": record, "upload": upload, "backlog": backlog, "fleet": fleet, "cameras": playCameras, "status": askStatus}
 	if len(os.Args) < 2 || benches[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)

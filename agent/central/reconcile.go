@@ -56,6 +56,10 @@ const (
 // Reconciler makes the state that central has acknowledged follow the ledger's,
 // for as long as it takes. There is no queue that could be lost.
 type Reconciler struct {
+	// Arrived asks the primary destination whether it has a segment whose file is gone:
+	// before that is told to central as failed. An error says that it is not known yet.
+	// nil: nobody can be asked.
+	Arrived func(ctx context.Context, segmentID string) (bool, error)
 	Latency Observer // told how long after its last picture a segment was completed, in seconds; nil: nobody is
 
 	ledger  Ledger
@@ -253,26 +257,6 @@ func completed(seg spool.Segment, deliveries []spool.Delivery) Update {
 
 func verified(d spool.Delivery) bool { return d.State == spool.Verified }
 
-// missing reports a segment whose file is gone: it is lost, unless a store had
-// confirmed it before. Central plays from the primary one alone.
-func (r *Reconciler) missing(ctx context.Context, seg spool.Segment) error {
-	deliveries, err := r.ledger.Deliveries(ctx, seg.ID)
-	if err != nil {
-		return err
-	}
-	if len(deliveries) > 0 && verified(deliveries[0]) {
-		return r.report(ctx, seg, completed(seg, deliveries), spool.CentralCompleted)
-	}
-	message := "the local file was lost before it was uploaded"
-	if seg.GivenUp != "" {
-		message = "the local file was deleted before it was uploaded: " + seg.GivenUp
-	}
-	if i := slices.IndexFunc(deliveries, verified); i >= 0 {
-		message += "; mirror " + deliveries[i].Destination + " has it: " + deliveries[i].Bucket + "/" + deliveries[i].Key
-	}
-	return r.report(ctx, seg, Update{Status: "failed", ErrorMessage: message}, spool.CentralFailed)
-}
-
 func (r *Reconciler) report(ctx context.Context, seg spool.Segment, u Update, state spool.CentralState) error {
 	u.RecordingID = seg.Central.RecordingID
 	if err := r.server.Report(ctx, u); err != nil {
@@ -306,6 +290,11 @@ func (r *Reconciler) succeeded(seg spool.Segment) {
 // failed decides what a failed call means. It returns the error when the others
 // would fail as well.
 func (r *Reconciler) failed(ctx context.Context, seg spool.Segment, err error) error {
+	var unknown *unknownError
+	if errors.As(err, &unknown) { // central has nothing to do with it
+		r.tries[seg.ID]++
+		return r.ledger.CentralDeferred(ctx, seg.ID, unknown.Error(), r.now().Add(min(deferral(r.tries[seg.ID]), deferGeneral)))
+	}
 	cause, remedy := explain(err)
 	now := r.now()
 	r.mu.Lock()

@@ -2,8 +2,10 @@ package central
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -318,6 +320,80 @@ func TestLostSegments(t *testing.T) {
 	}
 	if c := b.central(safe); c.State != spool.CentralCompleted {
 		t.Errorf("lost here, but safe in the store: %+v", c)
+	}
+}
+
+// While central is told of a loss, the upload that had the file open may arrive: then
+// central is not left with the loss.
+func TestSegmentArrivesWhileItIsToldAsLost(t *testing.T) {
+	for _, givenUp := range []bool{true, false} {
+		b := newBench(t)
+		seg := b.begin(b.camera)
+		b.finish(seg)
+		b.ok(b.settle())
+		if givenUp {
+			locals, err := b.spool.Locals(t.Context(), true, time.Time{}, 1)
+			b.ok(err)
+			_, err = b.spool.GiveUp(t.Context(), locals[0], "no room")
+			b.ok(err)
+		} else {
+			b.ok(b.spool.FileMissing(t.Context(), seg.ID))
+		}
+		b.fake.Break("/recordings/status", 1, func(w http.ResponseWriter, r *http.Request, answer http.Handler) {
+			answer.ServeHTTP(w, r)
+			b.verify(seg)
+		})
+		b.ok(b.settle())
+		if c := b.central(seg); c.State != spool.CentralCompleted {
+			t.Errorf("given up: %v; the segment, which is in the store, is %+v at central", givenUp, c)
+		}
+		if s := b.Status(); s.LastError != "" {
+			t.Errorf("trouble %+v", s)
+		}
+	}
+}
+
+// Before a segment is told as failed the store is asked: its upload may have been
+// completed without anybody having heard of it.
+func TestStoreIsAskedBeforeASegmentIsLost(t *testing.T) {
+	b := newBench(t)
+	gone, arrived, silent := b.begin(b.camera), b.begin(b.camera), b.begin(b.camera)
+	var says error = errors.New("no answer")
+	b.Arrived = func(_ context.Context, id string) (bool, error) {
+		switch {
+		case says != nil || id == silent.ID:
+			return false, errors.New("no answer")
+		case id == arrived.ID:
+			b.verify(arrived)
+			return true, nil
+		}
+		return false, nil
+	}
+	for _, seg := range []spool.Segment{gone, arrived, silent} {
+		b.finish(seg)
+		b.ok(b.spool.FileMissing(t.Context(), seg.ID))
+	}
+	b.ok(b.settle())
+	for _, seg := range []spool.Segment{gone, arrived, silent} {
+		if c := b.central(seg); c.State == spool.CentralFailed || !strings.Contains(c.LastError, "no answer") {
+			t.Errorf("before the store has answered: %+v", c)
+		}
+	}
+	if s := b.Status(); s.LastError != "" {
+		t.Errorf("what the store does is no trouble of central's: %+v", s)
+	}
+	says = nil
+	b.advance(deferGeneral)
+	b.ok(b.settle())
+	if g, a, s := b.central(gone), b.central(arrived), b.central(silent); g.State != spool.CentralFailed || a.State != spool.CentralCompleted || s.State == spool.CentralFailed {
+		t.Errorf("gone %+v, arrived %+v, silent %+v", g, a, s)
+	}
+	for range askStoreFor {
+		b.advance(2 * time.Hour)
+		b.ok(b.settle())
+	}
+	if s := b.central(silent); s.State != spool.CentralFailed {
+		t.Errorf("after days without an answer: %+v", s)
 	}
 }
 

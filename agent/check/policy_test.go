@@ -3,6 +3,8 @@ package check
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -120,5 +122,22 @@ func TestPolicyOfSettings(t *testing.T) {
 	}
 	if err := WritePolicies(&out, nil, nil); err == nil {
 		t.Error("a policy for no bucket")
+	}
+}
+
+// docs/aws.md shows what is printed.
+func TestPageShowsThePolicy(t *testing.T) {
+	page, err := os.ReadFile("../../docs/aws.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(page), "prints it for a configuration")
+	text = text[strings.Index(text, "{"):]
+	var shown policy
+	if err := json.NewDecoder(strings.NewReader(text)).Decode(&shown); err != nil {
+		t.Fatal(err)
+	}
+	if want := decodePolicy(t, config.Destination{Bucket: "cctv-footage-bucket", Key: config.DefaultKey}); !reflect.DeepEqual(shown, want) {
+		t.Errorf("the page shows %+v, want %+v", shown, want)
 	}
 }

@@ -228,14 +228,14 @@ func Find() (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("no configuration: there is neither ./agent.toml nor %s; copy agent.example.toml, or name a file with --config", SystemPath())
+	return "", fmt.Errorf("no configuration: there is neither ./agent.toml nor %s; \"recording-agent init\" writes one, or copy agent.example.toml, or name a file with --config", SystemPath())
 }
 
 // Load reads and validates a file.
 func Load(path string, env Env) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s does not exist; copy agent.example.toml to it", path)
+		return nil, fmt.Errorf("%s does not exist; \"recording-agent init\" writes one, or copy agent.example.toml to it", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration: %w", err)

@@ -53,15 +53,8 @@ func (s *section) credential(key, name string) Secret {
 
 // Credentials are the names that secrets of the configuration have as cred:NAME.
 func (c *Config) Credentials() []string {
-	secrets := []Secret{c.Central.Token, c.Status.Token}
-	for _, camera := range c.Cameras {
-		secrets = append(secrets, camera.URL, camera.SubURL)
-	}
-	for _, d := range append([]Destination{c.S3}, c.Mirrors...) {
-		secrets = append(secrets, d.AccessKeyID, d.SecretAccessKey, d.SessionToken)
-	}
 	var names []string
-	for _, s := range secrets {
+	for _, s := range c.secrets() {
 		if s.credential != "" {
 			names = append(names, s.credential)
 		}

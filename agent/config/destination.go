@@ -85,7 +85,11 @@ func (p *parser) destination(s *section, d Destination) Destination {
 
 // checkPlace looks at where a destination is, and how it is entered.
 func (p *parser) checkPlace(s *section, d Destination) {
-	if d.Bucket != "" && !bucketName.MatchString(d.Bucket) {
+	name := d.Bucket
+	if d.isGoogle() {
+		name = strings.ReplaceAll(name, "_", "-") // it allows that as well
+	}
+	if d.Bucket != "" && !bucketName.MatchString(name) {
 		s.problem("bucket", fmt.Sprintf("%q is not the name of a bucket", d.Bucket), "write 3 to 63 of a-z 0-9 . -, without s3:// or a path")
 	}
 	if d.Endpoint != "" {

@@ -11,6 +11,7 @@ import (
 // zone is the host's unless the key names another.
 func (s *section) zone(name string) *time.Location {
 	text := s.text(name, "")
+	s.is(name, "time zone", "", "")
 	if text == "" {
 		return time.Local
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,6 +15,8 @@ type parser struct {
 	env      Env
 	lines    map[string]int
 	problems Errors
+
+	described *[]Key // what the keys are, for Describe; else nil
 }
 
 func (p *parser) problem(key, wrong, instead string) {
@@ -135,6 +136,7 @@ func kindOf(v any) string {
 }
 
 func (s *section) text(name, fallback string) string {
+	s.is(name, "text", fallback, "")
 	v, _ := take(s, name, fallback, `a text in quotes, like "`+example(fallback)+`"`)
 	return v
 }
@@ -147,11 +149,13 @@ func example(fallback string) string {
 }
 
 func (s *section) flag(name string, fallback bool) bool {
+	s.is(name, "true or false", strconv.FormatBool(fallback), "")
 	v, _ := take(s, name, fallback, "true or false, without quotes")
 	return v
 }
 
 func (s *section) count(name string, fallback, low, high int) int {
+	s.is(name, "whole number", strconv.Itoa(fallback), fmt.Sprintf("%d to %d", low, high))
 	v, ok := take(s, name, int64(fallback), "a whole number")
 	if ok && (v < int64(low) || v > int64(high)) {
 		s.problem(name, fmt.Sprintf("%d is out of range", v), fmt.Sprintf("write %d to %d", low, high))
@@ -162,14 +166,16 @@ func (s *section) count(name string, fallback, low, high int) int {
 
 func (s *section) choice(name string, choices ...string) string {
 	v := s.text(name, choices[0])
+	s.is(name, "one of a list", choices[0], orEmpty(choices))
 	if !slices.Contains(choices, v) {
-		s.problem(name, fmt.Sprintf("%q is not known", v), "write one of "+strings.TrimPrefix(strings.Join(choices, ", "), ", "))
+		s.problem(name, fmt.Sprintf("%q is not known", v), "write one of "+orEmpty(choices))
 		return choices[0]
 	}
 	return v
 }
 
 func (s *section) texts(name string) []string {
+	s.is(name, "list of texts", "", "")
 	list, _ := take[[]any](s, name, nil, `a list of texts, like ["…"]`)
 	var out []string
 	for _, e := range list {
@@ -185,6 +191,7 @@ func (s *section) texts(name string) []string {
 
 func (s *section) duration(name string, fallback, low, high time.Duration) time.Duration {
 	const how = `a duration in quotes, like "`
+	s.is(name, "duration", short(fallback), short(low)+" to "+short(high))
 	text, ok := take(s, name, "", how+short(fallback)+`"`)
 	if !ok {
 		return fallback
@@ -203,6 +210,10 @@ func (s *section) duration(name string, fallback, low, high time.Duration) time.
 
 // short prints a duration without its zero parts.
 func short(d time.Duration) string {
+	const day = 24 * time.Hour
+	if d > day && d%day == 0 {
+		return strconv.Itoa(int(d/day)) + "d"
+	}
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")
@@ -227,6 +238,7 @@ func ParseDuration(text string) (time.Duration, error) {
 
 func (s *section) size(name string, fallback, low, high int64) int64 {
 	const how = `a size in quotes, like "`
+	s.is(name, "size", sizeText(fallback), sizeRange(low, high))
 	text, ok := take(s, name, "", how+sizeText(fallback)+`"`)
 	if !ok {
 		return fallback
@@ -246,6 +258,7 @@ func (s *section) size(name string, fallback, low, high int64) int64 {
 // share is a part of a disk: a size, a percentage, or both with "or" between.
 func (s *section) share(name string, fallback Share) Share {
 	const how = `a size or a percentage in quotes, like "2GiB", "5%" or "5% or 2GiB" for whichever is less`
+	s.is(name, "size, percentage, or both", fallback.text(), "0% to 90%")
 	text, ok := take(s, name, "", how)
 	if !ok {
 		return fallback
@@ -271,6 +284,7 @@ func (s *section) share(name string, fallback Share) Share {
 // bandwidth is in bytes per second; 0 when the key is not there, is empty or "0".
 func (s *section) bandwidth(name string) (bytesPerSecond int64) {
 	const how = `write a bandwidth in quotes, like "20Mbit"`
+	s.is(name, "bandwidth", "", "8kbit to 1000Gbit")
 	text, ok := take(s, name, "", `a bandwidth in quotes, like "20Mbit"`)
 	if !ok || text == "0" || text == "" {
 		return 0
@@ -294,6 +308,7 @@ var bitUnits = map[string]float64{"bit": 1, "kbit": 1e3, "Mbit": 1e6, "Gbit": 1e
 // clock is a time of day, as what has passed since midnight.
 func (s *section) clock(name string) time.Duration {
 	const how = `a time of day in quotes, like "08:00"`
+	s.is(name, "time of day", "", "00:00 to 24:00")
 	text, ok := take(s, name, "", how)
 	if !ok {
 		if !s.has(name) {
@@ -320,7 +335,7 @@ func parseSize(text string) (int64, bool) {
 	unit := strings.TrimLeft(text, "0123456789. ")
 	scale, ok := sizeUnits[unit]
 	n, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, unit)), 64)
-	if !ok || err != nil || !(n >= 0) || n*float64(scale) > 1<<60 {
+	if !ok || err != nil || !(n >= 0) || n*float64(scale) > anySize {
 		return 0, false
 	}
 	return int64(n * float64(scale)), true
@@ -338,6 +353,7 @@ func sizeText(n int64) string {
 // secret resolves env:NAME, file:/path and cred:NAME; anything else is the value itself.
 func (s *section) secret(name string) Secret {
 	text := s.text(name, "")
+	s.is(name, "secret", "", "")
 	if variable, ok := strings.CutPrefix(text, "env:"); ok {
 		v, there := s.p.env.Lookup(variable)
 		if (!there || v == "") && !s.p.env.WithoutSecrets {
@@ -377,46 +393,16 @@ func (s *section) unset(name string) bool {
 	return strings.HasPrefix(text, "cred:")
 }
 
-// done reports the keys that nobody took.
-func (s *section) done() {
-	for _, name := range slices.Sorted(maps.Keys(s.values)) {
-		if slices.Contains(s.known, name) {
-			continue
-		}
-		instead := "known here: " + strings.Join(s.known, ", ")
-		if near := nearest(name, s.known); near != "" {
-			instead = "did you mean " + near + "?"
-		}
-		s.problem(name, "is not a known key", instead)
+// anySize is a limit that no disk comes to.
+const anySize = 1 << 60
+
+func sizeRange(low, high int64) string {
+	if high == anySize {
+		return ""
 	}
+	return sizeText(low) + " to " + sizeText(high)
 }
 
-// nearest finds a known key that a typing error may have meant.
-func nearest(name string, known []string) string {
-	for _, k := range known {
-		if distance(name, k) <= 2 {
-			return k
-		}
-	}
-	return ""
-}
-
-// distance counts the letters to change, add or remove (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost = 1 + min(diagonal, row[j], row[j+1])
-			}
-			diagonal, row[j+1] = row[j+1], cost
-		}
-	}
-	return row[len(b)]
+func (s Share) text() string {
+	return strconv.FormatFloat(s.Percent, 'f', -1, 64) + "% or " + sizeText(s.Bytes)
 }

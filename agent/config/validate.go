@@ -105,7 +105,7 @@ func (p *parser) retention(s *section, c *Config) {
 	c.Retention.DeleteAfterUpload = s.flag("delete_after_upload", true)
 	c.Retention.KeepFor = s.duration("keep_for", 0, 0, 3650*24*time.Hour)
 	c.Retention.MaxAge = s.duration("max_age", 0, 0, 3650*24*time.Hour)
-	c.Retention.MaxSize = s.size("max_size", 0, 0, 1<<60)
+	c.Retention.MaxSize = s.size("max_size", 0, 0, anySize)
 	c.Retention.MinFree = s.share("min_free", Share{Bytes: 2 << 30, Percent: 5})
 	c.Retention.OnFull = s.choice("on_full", "delete_oldest", "stop_recording")
 	if c.Retention.MaxAge > 0 && c.Retention.MaxAge < c.Retention.KeepFor {

@@ -28,6 +28,7 @@ type statusAnswer struct {
 	Agent        agentAnswer         `json:"agent"`
 	Disk         diskAnswer          `json:"disk"`
 	Clock        clockAnswer         `json:"clock"`
+	Ledger       *ledgerAnswer       `json:"ledger_trouble"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
@@ -81,6 +82,14 @@ type clockAnswer struct {
 	HeldBack int    `json:"segments_held_back"`
 	Message  any    `json:"message"`
 	Remedy   any    `json:"remedy"`
+}
+
+// ledgerAnswer is why the ledger cannot be read; what follows from it in the answer
+// was so at known_at.
+type ledgerAnswer struct {
+	Cause   string `json:"cause"`
+	Remedy  any    `json:"remedy"`
+	KnownAt any    `json:"known_at"`
 }
 
 type cameraAnswer struct {
@@ -186,6 +195,9 @@ func answerStatus(s Snapshot) statusAnswer {
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.Disk.FreeBytes}, Disk: answerDisk(s.Disk),
 		Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
+	}
+	if l := s.Ledger; l != nil {
+		a.Ledger = &ledgerAnswer{l.Cause, orNull(l.Remedy), moment(l.Known)}
 	}
 	for _, c := range s.Cameras {
 		if c.State == "recording" {

@@ -17,11 +17,7 @@ func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	totals, err := s.opts.Totals(r.Context())
-	if err != nil {
-		s.unreadable(w, err)
-		return
-	}
+	totals := s.opts.Totals(r.Context())
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), exporter{snap, totals, len(s.opts.Problems())})
 	if l := s.opts.Latencies; l != nil {
@@ -133,6 +129,7 @@ var (
 
 var ofAgent = []metric[Snapshot]{
 	gauge("start_time_seconds", "When the agent was started.", nil, func(s Snapshot) float64 { return unix(s.Started) }),
+	gauge("ledger_readable", "0 while the ledger cannot be read: what is told from it is what was last known.", nil, func(s Snapshot) float64 { return yes(s.Ledger == nil) }),
 	gauge("disk_free_bytes", "Free space where segments are written.", nil, func(s Snapshot) float64 { return float64(s.Disk.FreeBytes) }),
 	gauge("disk_size_bytes", "Size of the disk that segments are written to.", nil, func(s Snapshot) float64 { return float64(s.Disk.TotalBytes) }),
 	gauge("disk_fill_bytes_per_second", "How fast the disk fills, by all programs, at most within the last minute.", nil, func(s Snapshot) float64 { return s.Disk.FillRate }),
@@ -151,8 +148,10 @@ var ofCamera = []metric[Camera]{
 	counter("camera_frames_total", "Pictures that came since the agent was started.", byCamera, func(c Camera) float64 { return float64(c.Frames) }),
 	counter("camera_bytes_total", "Bytes of pictures and sound that came since the agent was started.", byCamera, func(c Camera) float64 { return float64(c.Bytes) }),
 	counter("camera_frames_dropped_total", "Pictures that the disk was too slow for.", byCamera, func(c Camera) float64 { return float64(c.Dropped) }),
+	gauge("camera_queue_bytes", "Bytes that have come from the camera and wait for the disk, the part that is being filled included.", byCamera, func(c Camera) float64 { return float64(c.Queued) }),
 	counter("camera_damages_total", "Stretches that were lost to missing or broken packets.", byCamera, func(c Camera) float64 { return float64(c.Damages) }),
 	counter("camera_reconnects_total", "Sessions that have ended otherwise than by the agent.", byCamera, func(c Camera) float64 { return float64(c.Reconnects) }),
+	counter("camera_panics_total", "Panics in the agent's code for this camera; the log has the stack.", byCamera, func(c Camera) float64 { return float64(c.Panics) }),
 }
 
 var ofDestination = []metric[Destination]{

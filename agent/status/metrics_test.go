@@ -36,6 +36,8 @@ func TestMetrics(t *testing.T) {
 		`recording_agent_camera_coverage_ratio{camera="gate",window="1d"} 0.75`,
 		`recording_agent_camera_damages_total{camera="gate"} 3`,
 		`recording_agent_camera_bytes_total{camera="gate"} 123456`,
+		`recording_agent_camera_panics_total{camera="gate"} 0`,
+		`recording_agent_camera_queue_bytes{camera="gate"} 654321`,
 		`recording_agent_camera_gap_seconds_total{camera="gate",cause="camera stalled"} 90`,
 		`recording_agent_camera_unsafe_seconds{camera="gate"} 912.5`,
 		`recording_agent_segments{state="deleted"} 288`,

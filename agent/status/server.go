@@ -34,8 +34,8 @@ type Options struct {
 	Retry        func(ctx context.Context, segmentID string) (Retried, error) // of one segment; without an id, of all that have failed
 	Manual       Manual
 	Footage      Footage
-	Totals       func(ctx context.Context) (Totals, error) // for metrics
-	Latencies    *Latencies                                // nil: none are told
+	Totals       func(ctx context.Context) Totals // for metrics
+	Latencies    *Latencies                       // nil: none are told
 	Log          zerolog.Logger
 	Now          func() time.Time
 }

@@ -29,11 +29,11 @@ var behind = -time.Hour - 250400*time.Microsecond
 // unsafe is how much of a camera's footage is on the host only.
 var unsafe = 912500 * time.Millisecond
 
-func total(context.Context) (Totals, error) {
+func total(context.Context) Totals {
 	return Totals{
 		Gaps:     []GapTotal{{"gate", "camera stalled", 90 * time.Second}, {"gate", "disk failed", 1500 * time.Millisecond}},
 		Segments: map[string]int{"finished": 3, "deleted": 288},
-	}, nil
+	}
 }
 
 func full(context.Context) (Snapshot, error) {
@@ -42,7 +42,7 @@ func full(context.Context) (Snapshot, error) {
 		Cameras: []Camera{
 			{ID: "gate", Name: "Front gate", State: "recording", Codec: "h264", AudioCodec: "aac", Width: 1920, Height: 1080, Bitrate: 4123456.7,
 				FrameRate: 24.998, LastFrame: epoch, Segment: "seg-1", SegmentStart: epoch.Add(-time.Minute), RecordingID: "rec-1", SegmentFrames: 1500, Frames: 91500, Reconnects: 2,
-				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, ClockOffset: &behind, Bytes: 123456, Unsafe: &unsafe,
+				LastError: "the camera stopped sending pictures", LastErrorAt: epoch.Add(-2 * time.Minute), Damages: 3, Dropped: 50, Queued: 654321, ClockOffset: &behind, Bytes: 123456, Unsafe: &unsafe,
 				LastHour: Coverage{Scheduled: time.Hour, Recorded: time.Hour - 1500*time.Millisecond, Share: 0.99999}, LastDay: Coverage{Scheduled: 8 * time.Hour, Recorded: 6 * time.Hour, Share: 0.75},
 				Gaps: []Gap{{Start: epoch.Add(-time.Second), Cause: "camera stalled"}, {Start: epoch.Add(-time.Hour), End: epoch.Add(-time.Minute), Cause: "disk failed", Detail: "no space left on device"}}},
 			{ID: "yard", Name: "Yard", State: "waiting", LastError: "the camera refuses the login", LastErrorAt: epoch, Reconnects: 7},

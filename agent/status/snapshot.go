@@ -12,12 +12,20 @@ type Snapshot struct {
 	Started      time.Time
 	Disk         Disk
 	Clock        Clock
-	HeldBack     int // segments that wait for the clock
+	Ledger       *LedgerTrouble // nil: it is read
+	HeldBack     int            // segments that wait for the clock
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
 	Central      *Central // nil: not configured
 	Sync         *Sync    // nil: central's cameras are not recorded
+}
+
+// LedgerTrouble is why the ledger cannot be read. What a snapshot has from it is what
+// was known then: backlogs, coverage, gaps, losses, what central has yet to be told.
+type LedgerTrouble struct {
+	Cause, Remedy string
+	Known         time.Time // zero: nothing is
 }
 
 // Disk is what there is of the disk that segments are written to.
@@ -68,6 +76,8 @@ type Camera struct {
 	Reconnects    int64
 	Damages       int64          // stretches that were lost to missing or broken packets
 	Dropped       int64          // pictures that the disk was too slow for
+	Panics        int64          // of the agent's code for this camera
+	Queued        int64          // bytes that have come and are not written yet
 	ClockOffset   *time.Duration // of the camera's clock from the host's; nil: the camera does not say
 	LastHour      Coverage
 	LastDay       Coverage

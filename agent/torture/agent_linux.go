@@ -62,7 +62,7 @@ func prepareAgent(ctx context.Context, w *world) (*agent, error) {
 	var text strings.Builder
 	t := template.Must(template.New("config").Funcs(template.FuncMap{"quote": strconv.Quote}).Parse(configText))
 	err := t.Execute(&text, map[string]any{
-		"Client": clientName, "DataDir": a.data, "Central": "http://" + w.centralLine.Address, "Token": centralToken, "Cameras": cameras,
+		"Client": clientName, "DataDir": a.data, "Status": w.statusAt, "Central": "http://" + w.centralLine.Address, "Token": centralToken, "Cameras": cameras,
 		"Bucket": bucket, "Region": s3test.Region, "Endpoint": "http://" + w.storeLine.Address,
 		"AccessKey": s3test.AccessKey, "SecretKey": s3test.SecretKey,
 	})

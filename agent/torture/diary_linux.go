@@ -78,6 +78,13 @@ func (d *diary) fault(text string) {
 	d.What.Faults = append(d.What.Faults, text)
 }
 
+// faults is what was noted of these.
+func (d *diary) faults() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.What.Faults)
+}
+
 func (d *diary) from() { d.set(&d.What.From) }
 func (d *diary) to()   { d.set(&d.What.To) }
 

@@ -23,6 +23,7 @@ type options struct {
 	cameras int
 	seed    uint64
 	kills   time.Duration // mean time between two
+	rest    float64       // how much rest there is between faults; 0: 1, as much as there usually is
 	only    string        // kinds of faults, separated by commas; empty: all
 	without string        // kinds of faults that are left out
 	dir     string
@@ -30,6 +31,9 @@ type options struct {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == roleSoak {
+		os.Exit(soak(os.Args[2:]))
+	}
 	if len(os.Args) > 2 { // as what the driver starts
 		var err error
 		switch os.Args[1] {

@@ -168,6 +168,9 @@ func (t track) events(o options, camera int) (plan []event) {
 	r := numbers(o, fmt.Sprint(t.name, camera))
 	for i := range t.rest {
 		t.rest[i] = time.Duration(float64(t.rest[i]) * o.haste())
+		if o.rest > 0 {
+			t.rest[i] = time.Duration(float64(t.rest[i]) * o.rest)
+		}
 		t.length[i] = time.Duration(float64(t.length[i]) * o.haste())
 	}
 	for at := between(r, t.rest); at < o.length; at += between(r, t.rest) {

@@ -45,10 +45,12 @@ func (w *world) torment(ctx context.Context, plan []event, length time.Duration)
 			return nil
 		})
 	}
-	tracks.Go(func() error {
-		w.tellProgress(running, began)
-		return nil
-	})
+	if !w.quiet {
+		tracks.Go(func() error {
+			w.tellProgress(running, began)
+			return nil
+		})
+	}
 	<-running.Done()
 	return errors.Join(tracks.Wait(), ctx.Err())
 }

@@ -34,6 +34,8 @@ type world struct {
 	store       *s3test.Server
 	storeAt     string // host:port
 	centralAt   string
+	statusAt    string // the agent's
+	quiet       bool   // somebody else tells of the progress
 	player      *child
 	agent       *agent
 	disk        *disk
@@ -81,6 +83,9 @@ func (w *world) start(ctx context.Context) (err error) {
 		return err
 	}
 	if w.centralAt, err = freeAddress(); err != nil {
+		return err
+	}
+	if w.statusAt, err = freeAddress(); err != nil {
 		return err
 	}
 	if err := w.startStore(ctx); err != nil {

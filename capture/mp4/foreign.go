@@ -11,8 +11,10 @@ import (
 
 // Foreign is what an MP4 file says of itself that another program has made.
 type Foreign struct {
-	Result            // Info and Checksum are empty
-	Created time.Time // as the file says, zero when it does not: devices without a clock say anything
+	Result               // Info and Checksum are empty
+	Created    time.Time // as the file says, zero when it does not: devices without a clock say anything
+	Fragmented bool      // its index is not in one piece
+	Holes      []Hole    // where pictures come much later than they usually do, some of the first; of fragments they are not known
 }
 
 // UnfitError says why a file is not a whole MP4 with pictures.
@@ -47,7 +49,11 @@ const (
 // reading. However the file is made, it takes no more memory than its largest
 // fragment's index, and 16 MiB at most.
 func ReadForeign(f io.ReaderAt, size int64) (Foreign, error) {
-	r := &foreignFile{f: f, size: size}
+	return (&foreignFile{f: f, size: size}).readAll()
+}
+
+func (r *foreignFile) readAll() (Foreign, error) {
+	size := r.size
 	if size == 0 {
 		return Foreign{}, notVideo("it is empty")
 	}
@@ -66,6 +72,7 @@ type foreignFile struct {
 	created    uint64
 	moof       []byte
 	fragmented bool
+	samples    *sampleReader // nil: they are only placed
 }
 
 // span is a stretch of the file.
@@ -200,7 +207,7 @@ func (r *foreignFile) describe() (Foreign, error) {
 	if r.tracks == nil {
 		return Foreign{}, notWhole("it has no index (moov): it was never finished, or its end is missing")
 	}
-	out := Foreign{Result: Result{Size: r.size}}
+	out := Foreign{Result: Result{Size: r.size}, Fragmented: r.fragmented}
 	created := r.created
 	for _, t := range r.tracks {
 		if t.samples == 0 || t.handler != video && t.handler != sound {
@@ -217,6 +224,7 @@ func (r *foreignFile) describe() (Foreign, error) {
 		case t.handler == video && out.Frames == 0:
 			out.Frames, out.VideoCodec = t.samples, codecString(t.entry)
 			out.Width, out.Height = pictureSize(t.entry)
+			out.Holes = t.holes()
 			if length > 0 {
 				out.FrameRate = float64(t.samples) / length.Seconds()
 			}

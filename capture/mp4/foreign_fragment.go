@@ -155,12 +155,18 @@ func (f *fragmentRun) samples(r *reader) error {
 	if r.short || count*entry > int64(len(r.p)) {
 		return notWhole("%d samples do not fit into %d bytes", count, len(r.p))
 	}
+	entries := *r
 	ticks, bytes := mul(count, int64(f.duration)), mul(count, int64(f.size))
 	if flags&(trunDuration|trunSize) != 0 {
 		ticks, bytes = f.sum(r, flags, count)
 	}
 	if f.data < 0 || f.data > f.file.size || bytes > f.file.size-f.data || count > f.file.size {
 		return notWhole("it points to %d bytes at %d, the file has %d", bytes, f.data, f.file.size)
+	}
+	if f.file.samples != nil {
+		if err := f.read(&entries, flags, count); err != nil {
+			return err
+		}
 	}
 	f.data += bytes
 	f.track.grow(count, ticks, f.time)
@@ -173,22 +179,41 @@ func (f *fragmentRun) samples(r *reader) error {
 // sum adds up what a run says of each sample.
 func (f *fragmentRun) sum(r *reader, flags uint32, count int64) (ticks, bytes int64) {
 	for range count {
-		duration, size := f.duration, f.size
-		if flags&trunDuration != 0 {
-			duration = r.u32()
-		}
-		if flags&trunSize != 0 {
-			size = r.u32()
-		}
-		if flags&trunFlags != 0 {
-			r.u32()
-		}
-		if flags&trunShift != 0 {
-			r.u32()
-		}
+		duration, size := f.entry(r, flags)
 		ticks, bytes = ticks+int64(duration), bytes+int64(size)
 	}
 	return ticks, bytes
+}
+
+// entry takes what a run says of its next sample.
+func (f *fragmentRun) entry(r *reader, flags uint32) (duration, size uint32) {
+	duration, size = f.duration, f.size
+	if flags&trunDuration != 0 {
+		duration = r.u32()
+	}
+	if flags&trunSize != 0 {
+		size = r.u32()
+	}
+	if flags&trunFlags != 0 {
+		r.u32()
+	}
+	if flags&trunShift != 0 {
+		r.u32()
+	}
+	return duration, size
+}
+
+// read reads the samples of a run that lies inside the file.
+func (f *fragmentRun) read(r *reader, flags uint32, count int64) error {
+	at := f.data
+	for range count {
+		_, size := f.entry(r, flags)
+		if err := f.file.readSample(f.track, at, int64(size)); err != nil {
+			return err
+		}
+		at += int64(size)
+	}
+	return nil
 }
 
 // grow adds samples that begin at a time of the media, or where the last ended.

@@ -28,6 +28,12 @@ func (r *foreignFile) placeSamples(t *foreignTrack, boxes map[string]span) error
 		} else {
 			offset = uint64(chunks.u32())
 		}
+		if r.samples != nil {
+			if err := r.readChunk(t, offset, run.samples(number), sizes); err != nil {
+				return firstOf(chunks.err, runs.err, err)
+			}
+			continue
+		}
 		bytes := sizes.sum(run.samples(number))
 		if chunks.err != nil || runs.err != nil || sizes.err() != nil {
 			return firstOf(chunks.err, runs.err, sizes.err())

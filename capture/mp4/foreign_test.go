@@ -347,5 +347,12 @@ func FuzzReadForeign(f *testing.F) {
 		case err == nil && (got.Frames <= 0 || got.Duration <= 0 || got.Duration > 2*maxForeignLength || got.Size != size):
 			t.Errorf("taken for whole: %+v", got)
 		}
+		read, err2 := ReadSamples(sparse{data[:min(int64(len(data)), size)]}, size)
+		switch {
+		case err2 != nil && !errors.As(err2, &unfit):
+			t.Errorf("samples that can be read: %v", err2)
+		case err2 == nil && (err != nil || read.Result != got.Result):
+			t.Errorf("with its samples it is %+v, without them %+v (%v)", read, got, err)
+		}
 	})
 }

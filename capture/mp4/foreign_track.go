@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"time"
+
+	"recording-agent/capture/media"
 )
 
 const (
@@ -28,7 +30,15 @@ type foreignTrack struct {
 	fragments  bool  // it goes on in them
 
 	duration, size uint32 // of samples in fragments that do not say
+
+	pauses []pause // some of the first
 }
+
+// pause is a run of samples that last for long.
+type pause struct{ at, lasts, times int64 } // in ticks
+
+// maxPauses is how many are kept of what may be the length of the file.
+const maxPauses = 1000
 
 // edits is what an edit list says (ISO/IEC 14496-12 section 8.6.6).
 type edits struct {
@@ -246,9 +256,31 @@ func (r *foreignFile) readTimes(t *foreignTrack, stts span) error {
 		return err
 	}
 	for ; c.count > 0 && c.err == nil; c.count-- {
-		t.end = add(t.end, mul(int64(c.u32()), int64(c.u32())))
+		times, lasts := int64(c.u32()), int64(c.u32())
+		if lasts > longestDelta(int64(t.scale), 0) && len(t.pauses) < maxPauses {
+			t.pauses = append(t.pauses, pause{t.end, lasts, times})
+		}
+		t.end = add(t.end, mul(times, lasts))
 	}
 	return c.err
+}
+
+// holes are those pauses that are no habit of the stream.
+func (t *foreignTrack) holes() (holes []Hole) {
+	usual, scale := usualDelta(t.end-t.begin, t.samples), int64(t.scale)
+	for _, p := range t.pauses {
+		if p.lasts <= longestDelta(scale, usual) {
+			continue
+		}
+		for at := p.at; p.times > 0 && len(holes) < maxPauses; p.times, at = p.times-1, add(at, p.lasts) {
+			from := max(0, add(at, usual)-t.edit.start)
+			if from/scale > int64(maxForeignLength/time.Second) {
+				return holes
+			}
+			holes = append(holes, Hole{media.Duration(from, int(scale)), media.Duration(p.lasts-usual, int(scale))})
+		}
+	}
+	return holes
 }
 
 // presented is how long a track is played.

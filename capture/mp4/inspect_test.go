@@ -30,6 +30,9 @@ func TestInspectEveryFormCutAnywhere(t *testing.T) {
 					if finished := form == "finished" && len(data) == len(whole); got.Finished != finished || finished && got.Cut != 0 {
 						t.Errorf("%s cut at %d: finished %v, %d bytes cut", form, cut, got.Finished, got.Cut)
 					}
+					if open := form == "live" || form == "live front, finished end"; got.Open != open {
+						t.Errorf("%s cut at %d: open %v", form, cut, got.Open)
+					}
 					packets := packetsOf(t, data)
 					if got.Plays != (packets > 0) || got.Plays && (packets < got.Frames || packets > got.Frames+picturesPerPart) {
 						t.Errorf("%s cut at %d: plays %v with %d pictures, ffprobe finds %d", form, cut, got.Plays, got.Frames, packets)

@@ -44,29 +44,34 @@ func (t *table) duration() int64 {
 	return last.dts + int64(last.duration) - t.samples[0].dts
 }
 
-// recorded is how long there are pictures. Some are missing where the next one begins
-// later than a part says that its last one ends; and where it comes much later than
-// pictures usually do, by more than a second and a half.
+// recorded is how long there are pictures.
 func (t *table) recorded(timescale int64) int64 {
-	if len(t.samples) == 0 {
-		return 0
-	}
-	usual := max(1, t.duration()/int64(len(t.samples)))
-	hole := max(timescale*3/2, 4*usual)
-	sum := int64(0)
+	sum := t.duration()
+	t.holes(timescale, func(_ int, missing int64) { sum -= missing })
+	return sum
+}
+
+// holes visits the samples behind which pictures are missing, with for how long: where
+// the next one begins later than a part says that its last one ends; and where it comes
+// much later than pictures usually do.
+func (t *table) holes(timescale int64, visit func(i int, missing int64)) {
+	usual := usualDelta(t.duration(), int64(len(t.samples)))
 	for i := range t.samples {
 		d, stated := int64(t.delta(i)), int64(t.samples[i].duration)
 		switch {
 		case d-stated > stated/2:
-			sum += stated
-		case d > hole:
-			sum += usual
-		default:
-			sum += d
+			visit(i, d-stated)
+		case d > longestDelta(timescale, usual):
+			visit(i, d-usual)
 		}
 	}
-	return sum
 }
+
+func usualDelta(duration, samples int64) int64 { return max(1, duration/max(1, samples)) }
+
+// longestDelta is how long a picture may last, of a stream in which they usually last
+// so long, before some are taken to be missing.
+func longestDelta(timescale, usual int64) int64 { return max(timescale*3/2, 4*usual) }
 
 // end is the latest end of a sample's presentation.
 func (t *table) end() int64 {

@@ -3,7 +3,6 @@ package rtsp
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -155,6 +154,8 @@ func (a *attempt) setupTracks(ctx context.Context, transport Transport, baseURL 
 
 // setupTrack sets up one track, and has its packets handled in their order.
 func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *base.URL, src *source, last *atomic.Int64, handle func(*source, *rtp.Packet) error) error {
+	forma := &src.media.Formats[slices.Index(src.media.Formats, src.forma)]
+	*forma = &calm{src.forma, a}
 	if transport != UDP {
 		if err := a.setup(ctx, transport, baseURL, src); err != nil {
 			return err
@@ -163,7 +164,7 @@ func (a *attempt) setupTrack(ctx context.Context, transport Transport, baseURL *
 		return nil
 	}
 	order := &reorder{}
-	src.media.Formats[slices.Index(src.media.Formats, src.forma)] = &early{Format: src.forma, arrived: a.guarded(last, func(pkt *rtp.Packet) error {
+	*forma = &early{Format: *forma, arrived: a.guarded(last, func(pkt *rtp.Packet) error {
 		for _, p := range order.take(pkt, time.Since(a.began)) {
 			if err := handle(src, p); err != nil {
 				return err
@@ -192,8 +193,10 @@ func (a *attempt) request(ctx context.Context, do func() error) error {
 	closed := make(chan struct{})
 	stop := context.AfterFunc(timed, func() {
 		defer close(closed)
-		a.abort()
-		a.client.Close()
+		a.quietly("closing the connection", func() {
+			a.abort()
+			a.client.Close()
+		})
 	})
 	err := do()
 	if !stop() {
@@ -219,8 +222,7 @@ func (a *attempt) safely(do func() error) {
 	defer a.mu.Unlock()
 	defer func() {
 		if p := recover(); p != nil {
-			a.session.opts.Log.Error().Str("stack", string(debug.Stack())).Msgf("panic while reading a packet: %v", p)
-			a.fail(&Failure{Cause: BadStream, Err: fmt.Errorf("panic while reading a packet: %v", p)})
+			a.fail(a.session.caught("reading a packet", p))
 		}
 	}()
 	if err := do(); err != nil {
@@ -231,8 +233,5 @@ func (a *attempt) safely(do func() error) {
 // fail is called with the mutex held.
 func (a *attempt) fail(err error) {
 	a.failed = true
-	select {
-	case a.ended <- err:
-	default:
-	}
+	a.endWith(err)
 }

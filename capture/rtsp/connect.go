@@ -27,11 +27,16 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 	return &gortsplib.Client{
 		Scheme: s.url.Scheme, Host: s.url.Host,
 		Transport:    &t,
-		TLSConfig:    s.opts.tlsConfig(),
+		TLSConfig:    s.tlsConfig(),
 		ReadTimeout:  outOfReach,
 		WriteTimeout: s.opts.RequestTimeout,
 		UserAgent:    "recording-agent",
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		DialContext: func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = s.caught("connecting", p)
+				}
+			}()
 			c, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
 				return nil, err
@@ -43,7 +48,7 @@ func (a *attempt) newClient(transport Transport) *gortsplib.Client {
 				inner = a.frames
 			}
 			// A TLS handshake has no deadline in gortsplib and does not heed Close.
-			return &sniffer{Conn: inner, forget: context.AfterFunc(a.life, func() { _ = c.Close() })}, nil
+			return &sniffer{Conn: inner, forget: context.AfterFunc(a.life, func() { _ = c.Close() }), session: s}, nil
 		},
 		OnResponse:        a.response,
 		ListenPacket:      s.listenUDP,
@@ -64,6 +69,10 @@ func (a *attempt) garbage(bytes int) {
 
 // response has a look at what the camera answers, before gortsplib does.
 func (a *attempt) response(res *base.Response) {
+	a.quietly("reading an answer", func() { a.adapt(res) })
+}
+
+func (a *attempt) adapt(res *base.Response) {
 	if unreadable := mend(res); len(unreadable) > 0 {
 		a.unreadable.Store(&unreadable)
 	}
@@ -82,8 +91,13 @@ func (a *attempt) response(res *base.Response) {
 // kernel may grant less: gortsplib's own setting would not put up with that.
 const udpBuffer = 1 << 20
 
-func (s *Session) listenUDP(network, address string) (net.PacketConn, error) {
-	pc, err := s.listenPacket(network, address)
+func (s *Session) listenUDP(network, address string) (pc net.PacketConn, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.caught("opening a UDP port", p)
+		}
+	}()
+	pc, err = s.listenPacket(network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,8 @@ import (
 
 	"github.com/bluenviron/gortsplib/v4/pkg/base"
 	"github.com/bluenviron/gortsplib/v4/pkg/liberrors"
+
+	"recording-agent/capture/panics"
 )
 
 // Cause is why a session ended, in words that an installer understands.
@@ -45,6 +47,7 @@ const (
 	OtherTransport   Cause = "the camera does not send over this transport"
 	NothingUDP       Cause = "nothing arrives over UDP"
 	ReceiverRejected Cause = "the footage could not be taken"
+	Faulty           Cause = "the agent's own code failed"
 )
 
 var remedies = map[Cause]string{
@@ -67,6 +70,7 @@ var remedies = map[Cause]string{
 	BadStream:       "look at the camera's encoder settings; a firmware update may help",
 	RejectedRequest: "check the camera's limit of simultaneous streams",
 	OtherTransport:  `set transport = "auto", or the other of "tcp" and "udp"`,
+	Faulty:          panics.Remedy,
 	NothingUDP:      `set transport = "tcp", or open the firewall for UDP`,
 }
 
@@ -104,6 +108,8 @@ func (f *Failure) Gap() string {
 		return "camera stalled"
 	case BadStream:
 		return "damaged"
+	case Faulty:
+		return "agent fault"
 	}
 	return "camera unreachable"
 }
@@ -150,7 +156,10 @@ func classify(err error) Cause {
 	var status liberrors.ErrClientBadStatusCode
 	var plain tls.RecordHeaderError
 	var untrusted *distrust
+	var panicked *panics.Error
 	switch {
+	case errors.As(err, &panicked):
+		return Faulty
 	case errors.As(err, &untrusted):
 		return Untrusted
 	case errors.As(err, &plain):

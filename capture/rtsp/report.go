@@ -30,9 +30,10 @@ type report struct {
 // reported takes what a camera reports of its pictures.
 func (a *attempt) reported(pkt rtcp.Packet) {
 	if sr, ok := pkt.(*rtcp.SenderReport); ok {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.report.take(sr)
+		a.safely(func() error {
+			a.report.take(sr)
+			return nil
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"recording-agent/capture/media"
+	"recording-agent/capture/panics"
 )
 
 // Transport is how packets come from the camera.
@@ -41,6 +42,7 @@ type Options struct {
 	Video     string // number among the video streams, from 1, or name; empty: the first that can be recorded
 	Log       zerolog.Logger
 	Now       func() time.Time
+	Panics    *panics.Page // where panics are reported; nil: to Log
 
 	// For rtsps://, without either the system's authorities are asked.
 	CAFile      string // PEM file of authorities to trust besides the system's
@@ -102,6 +104,9 @@ func NewSession(o Options) (*Session, error) {
 			*d = value
 		}
 	}
+	if o.Panics == nil {
+		o.Panics = panics.NewBook(o.Log, o.Now).Of("")
+	}
 	def(&o.DialTimeout, 10*time.Second)
 	def(&o.RequestTimeout, 10*time.Second)
 	def(&o.StallTimeout, 10*time.Second)
@@ -118,9 +123,14 @@ func NewSession(o Options) (*Session, error) {
 // it had started is gone: with nil when ctx ended it, else with a *Failure. With
 // transport auto a silent or refused UDP is followed by TCP at once, and by TCP
 // alone from then on.
-func (s *Session) Run(ctx context.Context, sink Sink) error {
+func (s *Session) Run(ctx context.Context, sink Sink) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.explain(s.caught("reading the camera", p))
+		}
+	}()
 	transport := s.firstTransport()
-	err := s.attempt(ctx, transport, sink)
+	err = s.attempt(ctx, transport, sink)
 	if s.opts.Transport == Auto && transport == UDP && ctx.Err() == nil && udpIsToBlame(err) {
 		s.opts.Log.Info().Str("cause", s.explain(err).Error()).Msg("UDP does not work with this camera; using TCP")
 		s.useTCP.Store(true)

@@ -14,8 +14,9 @@ var errHTTP = errors.New("it answers with HTTP")
 // rest of what it takes for a strange request.
 type sniffer struct {
 	net.Conn
-	forget func() bool // lets go of what would close the connection later
-	seen   atomic.Bool
+	session *Session
+	forget  func() bool // lets go of what would close the connection later
+	seen    atomic.Bool
 }
 
 func (s *sniffer) Close() error {
@@ -23,8 +24,14 @@ func (s *sniffer) Close() error {
 	return s.Conn.Close()
 }
 
-func (s *sniffer) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
+// Read reads what is ours between the library and the socket as well.
+func (s *sniffer) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, s.session.caught("reading the connection", r)
+		}
+	}()
+	n, err = s.Conn.Read(p)
 	if n > 0 && !s.seen.Swap(true) && bytes.HasPrefix(p[:n], []byte("HTTP/")) {
 		return 0, errHTTP
 	}

@@ -10,7 +10,11 @@ import (
 // watch waits for the session's end.
 func (a *attempt) watch(ctx context.Context, transport Transport) error {
 	gone := make(chan error, 1)
-	go func() { gone <- a.client.Wait() }()
+	go func() {
+		var err error
+		defer func() { gone <- err }()
+		a.quietly("waiting for the connection's end", func() { err = a.client.Wait() })
+	}()
 	defer func() { // the client is closed first: Wait returns then
 		a.client.Close()
 		<-gone

@@ -31,19 +31,31 @@ func (s *Spool) primary() string {
 // if central had refused it and is asked again, or if it was deleted before central
 // knew; without a central server it had never been tried there.
 const unreported = `central_state IN ('none','registered','recording') AND (
-	   state = 'recording' AND central_state <> 'recording'
-	OR state IN ('missing','empty')
-	OR state = 'deleted' AND (central_state <> 'none' OR central_attempts > 0 OR given_up <> '')
-	OR state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
-		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?1)))`
+	   state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
+		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?1))
+	OR ` + unreportedElse + `)`
 
-// UnreportedCount is how many segments wait for central.
-func (s *Spool) UnreportedCount(ctx context.Context) (int, error) {
+// unreportedElse is that of a segment that is not finished.
+const unreportedElse = `state = 'recording' AND central_state <> 'recording'
+	OR state IN ('missing','empty')
+	OR state = 'deleted' AND (central_state <> 'none' OR central_attempts > 0 OR given_up <> '')`
+
+// UnreportedCount is how many segments wait for central: those that Unreported would
+// list in time. unsent is what UnsentByCamera has just said, so that the deliveries of
+// all these segments need not be looked up a second time.
+func (s *Spool) UnreportedCount(ctx context.Context, unsent []Unsent) (int, error) {
 	var n int
-	if err := s.ledger.db.QueryRowContext(ctx, "SELECT count(*) FROM segments WHERE "+unreported, s.primary()).Scan(&n); err != nil {
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*) FROM segments WHERE central_state IN ('none','registered','recording') AND (
+		state = 'finished' OR `+unreportedElse+`)`).Scan(&n)
+	if err != nil {
 		return 0, fmt.Errorf("ledger: count unreported segments: %w", err)
 	}
-	return n, nil
+	for _, u := range unsent {
+		if u.Destination == s.primary() {
+			n -= u.Announced
+		}
+	}
+	return max(0, n), nil // one may have gone in between
 }
 
 // RegisterAttempted is committed before each register call: it is not
@@ -60,13 +72,15 @@ func (s *Spool) Registered(ctx context.Context, id, recordingID string) error {
 		WHERE id = ? AND central_state = 'none'`, recordingID, id)
 }
 
-// CentralAcknowledged notes that central has taken a status. Completed and
-// failed are final.
+// CentralAcknowledged notes that central has taken a status. Completed is final, and
+// failed unless the segment arrives after all. Of one that has arrived while its loss was
+// told it returns ErrTransition: that is still to be reported as completed.
 func (s *Spool) CentralAcknowledged(ctx context.Context, id string, state CentralState) error {
 	defer s.changed()
 	return s.ledger.one(ctx, "central acknowledged "+string(state), id, `UPDATE segments
-		SET central_state = ?, central_error = '', central_next_us = 0
-		WHERE id = ? AND central_state IN ('none','registered','recording')`, state, id)
+		SET central_state = ?1, central_error = '', central_next_us = 0
+		WHERE id = ?2 AND central_state IN ('none','registered','recording') AND (?1 <> 'failed' OR state IN ('missing','empty')
+			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE segment_id = ?2 AND destination = ?3 AND deliveries.state = 'verified'))`, state, id, s.primary())
 }
 
 // CentralRefused notes a 403 or 404. It is asked again at next, unless the answer

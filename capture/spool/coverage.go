@@ -11,25 +11,15 @@ import (
 // at the moment is not among it: the camera knows it. Files of other recorders do
 // not count.
 func (s *Spool) Recorded(ctx context.Context, cameraID string, from, to time.Time) (time.Duration, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT start_us, end_us, recorded_us FROM segments
-		WHERE camera_id = ? AND end_us > ? AND start_us < ? AND state IN ('finished','deleted') AND `+ours, cameraID, micros(from), micros(to))
+	var us float64
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(sum(CAST(min(recorded_us, end_us - start_us) AS REAL)
+			* (min(end_us, ?3) - max(start_us, ?2)) / (end_us - start_us)), 0) FROM segments
+		WHERE camera_id = ?1 AND end_us > ?2 AND start_us < ?3 AND end_us > start_us AND state IN ('finished','deleted') AND `+ours,
+		cameraID, micros(from), micros(to)).Scan(&us)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: coverage of camera %s: %w", cameraID, err)
 	}
-	defer rows.Close()
-	sum := time.Duration(0)
-	for rows.Next() {
-		var start, end, recorded int64
-		if err := rows.Scan(&start, &end, &recorded); err != nil {
-			return 0, fmt.Errorf("ledger: coverage of camera %s: %w", cameraID, err)
-		}
-		length := end - start
-		inside := min(end, micros(to)) - max(start, micros(from))
-		if length > 0 && inside > 0 {
-			sum += time.Duration(float64(min(recorded, length))*float64(inside)/float64(length)) * time.Microsecond
-		}
-	}
-	return sum, rows.Err()
+	return time.Duration(us * float64(time.Microsecond)), nil
 }
 
 // Seen is when a camera was first heard of: the beginning of its first footage or

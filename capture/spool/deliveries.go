@@ -105,6 +105,13 @@ func (s *Spool) LiveDelivery(ctx context.Context, segmentID, destination string)
 		segmentID, destination)
 }
 
+// LostDelivery is the delivery of a segment whose file is gone, and that the
+// destination has not confirmed; nil when there is none.
+func (s *Spool) LostDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
+	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'missing'`,
+		segmentID, destination)
+}
+
 func (s *Spool) job(ctx context.Context, where, segmentID, destination string) (*Job, error) {
 	jobs, err := s.jobs(ctx, where, segmentID, destination)
 	if err != nil {
@@ -286,27 +293,4 @@ func changed(verb, id string) func(sql.Result, error) error {
 		}
 		return nil
 	}
-}
-
-// Backlog is what a destination has yet to receive and confirm.
-type Backlog struct {
-	Segments int
-	Bytes    int64
-	Duration time.Duration
-	Oldest   time.Time // start of the oldest; zero when there is none
-}
-
-// Backlog sums up the finished segments that are not verified at a destination.
-func (s *Spool) Backlog(ctx context.Context, destination string) (Backlog, error) {
-	var b Backlog
-	var us, oldest int64
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size),0), coalesce(sum(duration_us),0), coalesce(min(start_us),0)
-		FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
-		WHERE destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`, destination).
-		Scan(&b.Segments, &b.Bytes, &us, &oldest)
-	if err != nil {
-		return b, fmt.Errorf("ledger: backlog of %s: %w", destination, err)
-	}
-	b.Duration, b.Oldest = time.Duration(us)*time.Microsecond, fromMicros(oldest)
-	return b, nil
 }

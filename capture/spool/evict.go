@@ -42,10 +42,11 @@ const worth = `CASE
 // Locals lists finished segments in the order in which their files should go when
 // room is needed: by their worth, then oldest first, which is not what a clock that is
 // not set says. Those that ended after endedBefore are left out, unless that is zero, and those of
-// which it is not known yet.
+// which it is not known yet; one whose times nobody knows ended when a clock that can be
+// believed was first seen behind it.
 func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]Local, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT `+segmentColumns+`, `+worth+` AS worth FROM segments
-		WHERE state = 'finished' AND (?3 = 0 OR end_us < ?3 AND dated <> 'later') ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
+		WHERE state = 'finished' AND (?3 = 0 OR CASE dated WHEN 'later' THEN 0 WHEN 'never' THEN seen_us <> 0 AND seen_us < ?3 ELSE end_us < ?3 END) ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
 		centralConfigured, s.names(false), micros(endedBefore), limit)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list local segments: %w", err)
@@ -74,38 +75,74 @@ func (s *Spool) LocalBytes(ctx context.Context) (n int64, err error) {
 // no room for it. Why is noted before the file goes, so that a crash right after
 // does not make a loss of it that nobody can explain; footage that no destination
 // has leaves a gap. An upload that is open stays in the store, where
-// housekeeping completes it if it can be played.
-func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) error {
+// housekeeping completes it if it can be played. A file that cannot be removed is not
+// given up. What it returns is what was lost with the file: less than l says if the
+// segment has arrived somewhere meanwhile.
+func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) (lost Worth, err error) {
+	s.givingUp.Lock()
+	defer s.givingUp.Unlock()
 	name, err := s.file(l.Path)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	err = s.ledger.one(ctx, "give up", l.ID, `UPDATE segments SET given_up = ? WHERE id = ? AND state = 'finished'`, reason, l.ID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	crashpoint.Here("loss noted")
 	if err := s.remove(name); err != nil {
-		return fmt.Errorf("give up segment %s: %w", l.ID, err)
+		return 0, errors.Join(fmt.Errorf("give up segment %s: %w", l.ID, err), s.takeBack(context.WithoutCancel(ctx), l.ID, name))
 	}
 	crashpoint.Here("file given up")
 	l.GivenUp = reason
-	return s.gone(context.WithoutCancel(ctx), l.Segment)
+	return s.lose(context.WithoutCancel(ctx), l.Segment)
+}
+
+// takeBack clears why a file was to be given up that is still there: whoever removes
+// it later is not us.
+func (s *Spool) takeBack(ctx context.Context, id, name string) error {
+	if _, err := os.Lstat(name); err != nil {
+		return nil // it is gone, or nobody knows
+	}
+	return s.ledger.one(ctx, "keep", id, `UPDATE segments SET given_up = '' WHERE id = ? AND state = 'finished'`, id)
+}
+
+// settleGivenUp settles a segment that is being given up and whose file somebody has
+// found gone. GiveUp is waited for; what that could not note is noted here.
+func (s *Spool) settleGivenUp(ctx context.Context, id string) error {
+	s.givingUp.Lock()
+	defer s.givingUp.Unlock()
+	seg, err := s.Segment(ctx, id)
+	if err != nil || seg.State != Finished || seg.GivenUp == "" {
+		return err
+	}
+	if err := s.gone(ctx, seg); err != nil {
+		return err
+	}
+	s.opts.Log.Error().Str("segment", id).Str("camera", seg.CameraID).Time("start", seg.Start).Int64("bytes", seg.Size).Str("why", seg.GivenUp).
+		Msg("a segment was given up for want of room; it could not be noted when its file was deleted, and is now")
+	return nil
 }
 
 // gone notes that the file of a segment that was given up is gone.
 func (s *Spool) gone(ctx context.Context, seg Segment) error {
-	var left Worth
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&left)
-	if err != nil {
-		return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
-	}
+	_, err := s.lose(ctx, seg)
+	return err
+}
+
+// lose is gone, and says what was lost. What destinations have is looked at as the row is
+// written: what arrives later takes the loss back, see savedAfterAll.
+func (s *Spool) lose(ctx context.Context, seg Segment) (lost Worth, err error) {
 	defer s.changed()
-	if left < Copied || len(s.opts.Destinations) == 0 { // what was lost is not the footage
-		return s.deleted(ctx, seg.ID)
-	}
-	return s.ledger.tx(ctx, func(tx *sql.Tx) error {
-		if left == OnlyCopy {
+	err = s.ledger.tx(ctx, func(tx *sql.Tx) error {
+		err := tx.QueryRowContext(ctx, `SELECT `+worth+` FROM segments WHERE id = ?3`, true, s.names(false), seg.ID).Scan(&lost)
+		if err != nil {
+			return fmt.Errorf("ledger: gave up %s: %w", seg.ID, err)
+		}
+		if lost < Copied || len(s.opts.Destinations) == 0 { // what was lost is not the footage
+			return nil
+		}
+		if lost == OnlyCopy {
 			_, err := tx.ExecContext(ctx, `INSERT INTO gaps (camera_id, start_us, end_us, cause, detail, boot, booted_us)
 				SELECT camera_id, start_us, end_us, ?2, given_up, iif(dated = 'later', boot, ''), iif(dated = 'later', booted_us, 0) FROM segments WHERE id = ?1`,
 				seg.ID, GivenUp)
@@ -115,6 +152,10 @@ func (s *Spool) gone(ctx context.Context, seg Segment) error {
 		}
 		return changed("gave up", seg.ID)(tx.ExecContext(ctx, `UPDATE segments SET state = 'missing' WHERE id = ? AND state = 'finished'`, seg.ID))
 	})
+	if err == nil && (lost < Copied || len(s.opts.Destinations) == 0) {
+		err = s.deleted(ctx, seg.ID) // all that could happen in between is that more has arrived
+	}
+	return lost, err
 }
 
 // savedAfterAll takes back the loss of a segment that was given up while it was being

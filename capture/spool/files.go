@@ -54,6 +54,10 @@ func fileIn(dir, rel string) (string, error) {
 	return filepath.Join(dir, filepath.FromSlash(rel)), nil
 }
 
+// OpenToRead opens a file that may be a segment's. An agent that is at work on it is
+// not kept from finishing, renaming or removing it, on Windows neither.
+func OpenToRead(name string) (*os.File, error) { return openFile(name, os.O_RDONLY) }
+
 // Create makes the file of a segment that is about to be recorded. It must not
 // exist yet. The directory entry is durable when Create returns.
 func (s *Spool) Create(seg Segment) (*os.File, error) {

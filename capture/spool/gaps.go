@@ -25,6 +25,7 @@ const (
 	AgentStopped Cause = "agent stopped"
 	Reconfigured Cause = "settings changed" // of the camera: it was connected to anew
 	ClockStep    Cause = "host clock was set"
+	AgentFault   Cause = "agent fault" // its code panicked over what the camera sent, and the camera was begun anew
 )
 
 // GapOpened notes that a camera is without footage since start; detail says more

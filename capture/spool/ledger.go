@@ -128,6 +128,11 @@ ALTER TABLE gaps ADD COLUMN segments_before INTEGER NOT NULL DEFAULT 0;
 `, `
 ALTER TABLE clock ADD COLUMN uptime_us INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE clock ADD COLUMN gaps_before INTEGER NOT NULL DEFAULT 0;
+`, `
+CREATE INDEX segments_gone ON segments (state) WHERE state IN ('missing','empty');
+`, `
+ALTER TABLE segments ADD COLUMN seen_us INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX segments_unseen ON segments (state) WHERE dated = 'never' AND seen_us = 0;
 `}
 
 // openLedger opens or creates the database. One that SQLite says is damaged is

@@ -317,7 +317,8 @@ func (w *workload) giveUp() {
 	for _, l := range locals {
 		if l.CameraID == neverUploaded {
 			w.say(mark{What: "giving up", Segment: l.ID})
-			w.done(w.GiveUp(w.t.Context(), l, "no room"), mark{What: "given up", Segment: l.ID})
+			_, err := w.GiveUp(w.t.Context(), l, "no room")
+			w.done(err, mark{What: "given up", Segment: l.ID})
 			return
 		}
 	}

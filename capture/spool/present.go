@@ -44,10 +44,10 @@ func (s *Spool) Present() error {
 // it is SQLite would write nothing.
 func (s *Spool) Check(ctx context.Context) error {
 	_, err := s.ledger.db.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d", len(migrations)))
-	switch {
-	case damaged(err):
-		return fmt.Errorf("%w: %w", ErrLedgerDamaged, err)
-	case err != nil:
+	if damage := Damage(err); damage != nil {
+		return damage
+	}
+	if err != nil {
 		return fmt.Errorf("write the ledger: %w", err)
 	}
 	now, err := os.Stat(s.ledger.file)
@@ -58,4 +58,13 @@ func (s *Spool) Check(ctx context.Context) error {
 		return fmt.Errorf("the ledger's file: %w", err)
 	}
 	return nil
+}
+
+// Damage is ErrLedgerDamaged if an error of a verb or question says that SQLite has
+// found the ledger damaged, else nil.
+func Damage(err error) error {
+	if !damaged(err) {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrLedgerDamaged, err)
 }

@@ -365,7 +365,8 @@ func TestGivenUpBeforeTheClockIsSet(t *testing.T) {
 	b.host.up += time.Minute
 	locals, err := b.Locals(t.Context(), true, time.Time{}, 10)
 	must(t, err)
-	must(t, b.GiveUp(t.Context(), locals[len(locals)-1], "no room"))
+	_, err = b.GiveUp(t.Context(), locals[len(locals)-1], "no room")
+	must(t, err)
 	b.host.set(epoch.Add(time.Hour))
 	b.follow()
 	b.wantAccount(`
@@ -383,6 +384,50 @@ func TestUndatedIsNotTooOld(t *testing.T) {
 	old, err := b.Locals(t.Context(), false, b.host.now().Add(-30*time.Minute), 10)
 	if must(t, err); len(old) != 1 || !old[0].Start.Equal(epoch.Add(-10*time.Second)) {
 		t.Errorf("older than half an hour: %+v", old)
+	}
+}
+
+// TestAgeOfWhatIsNeverDated: times of 1970 are no reason to delete what was recorded
+// yesterday. Its age counts from when a clock was first seen that can be believed.
+func TestAgeOfWhatIsNeverDated(t *testing.T) {
+	b := newUnset(t)
+	b.host.up += ClockPatience
+	b.record(10)
+	if b.follow() != ClockDoubted {
+		t.Fatal("nobody has set the clock for a day")
+	}
+	b.record(10)
+	old := func(age time.Duration) (n int) {
+		t.Helper()
+		locals, err := b.Locals(t.Context(), false, b.host.now().Add(-age), 10)
+		must(t, err)
+		for _, l := range locals {
+			if l.Dated == Undated {
+				n++
+			}
+		}
+		return n
+	}
+	now := epoch.Add(100 * 24 * time.Hour)
+	b.host.set(now)
+	if n := old(time.Hour); n != 0 {
+		t.Errorf("%d are old before anybody could know", n)
+	}
+	if b.follow() != ClockSet {
+		t.Fatal("it was set")
+	}
+	if n := old(time.Hour); n != 0 {
+		t.Errorf("%d are old when the clock was set", n)
+	}
+	b.host.up += 30 * time.Minute
+	b.restart()
+	b.follow()
+	b.host.up += 31 * time.Minute
+	if n := old(time.Hour); n != 2 {
+		t.Errorf("%d of 2 are old after an hour", n)
+	}
+	if n := old(2 * time.Hour); n != 0 {
+		t.Errorf("%d are two hours old", n)
 	}
 }
 

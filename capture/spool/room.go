@@ -3,6 +3,7 @@ package spool
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/shirou/gopsutil/v4/disk"
 )
@@ -34,6 +35,28 @@ func (s *Spool) Room() error {
 // Disk is how large the disk is that segments are written to, and how much of it is
 // free for the agent, in bytes.
 func (s *Spool) Disk() (free, total uint64, err error) { return s.opts.Disk(s.opts.Dir) }
+
+// Inodes is how many more files the file system of the data directory has room for, and
+// how many it can hold. Where it knows no such limit the second is 0.
+func (s *Spool) Inodes() (free, total uint64, err error) {
+	usage, err := disk.Usage(s.opts.Dir)
+	if err != nil {
+		return 0, 0, err
+	}
+	return usage.InodesFree, usage.InodesTotal, nil
+}
+
+// NoRoom says whether an error is that the disk is full, or what the agent may have of it.
+func NoRoom(err error) bool {
+	return errors.Is(err, ErrNoRoom) || slices.ContainsFunc(errsFull, func(full error) bool { return errors.Is(err, full) })
+}
+
+// Refused notes that the system has found no room for footage, whatever it says is free:
+// a quota is used up, or there is no room for more files.
+func (s *Spool) Refused() { s.refused.Store(true) }
+
+// WasRefused says whether there was no room for footage since it was last asked.
+func (s *Spool) WasRefused() bool { return s.refused.Swap(false) }
 
 // diskUsage is what the system says.
 func diskUsage(dir string) (free, total uint64, err error) {

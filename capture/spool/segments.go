@@ -95,16 +95,19 @@ func (s *Spool) empty(ctx context.Context, id string) error {
 	return s.ledger.one(ctx, "empty", id, `UPDATE segments SET state = 'empty' WHERE id = ? AND state = 'recording'`, id)
 }
 
-// ErrGivenUp says that a file that is missed has just been removed here.
+// ErrGivenUp says that a file that is missed was removed here, and that this is noted.
 var ErrGivenUp = errors.New("its file was deleted for want of room")
 
 // FileMissing notes that the file of a segment is gone though nobody here removed
-// it. It is reported, not looked for again. Of what is being given up GiveUp notes the
-// rest.
+// it. It is reported, not looked for again. What was being given up is settled as that:
+// then it returns ErrGivenUp.
 func (s *Spool) FileMissing(ctx context.Context, id string) error {
 	if seg, err := s.Segment(ctx, id); err != nil {
 		return err
 	} else if seg.GivenUp != "" {
+		if err := s.settleGivenUp(ctx, id); err != nil {
+			return err
+		}
 		return fmt.Errorf("segment %s: %w", id, ErrGivenUp)
 	}
 	defer s.changed()

@@ -95,8 +95,8 @@ func TestStartWithManyRows(t *testing.T) {
 	asked := time.Since(began)
 	for name, ask := range map[string]func() error{
 		"losses":  func() error { _, err := s.Losses(t.Context()); return err },
-		"backlog": func() error { _, err := s.Backlog(t.Context(), "primary"); return err },
-		"central": func() error { _, err := s.UnreportedCount(t.Context()); return err },
+		"backlog": func() error { _, err := s.UnsentByCamera(t.Context()); return err },
+		"central": func() error { _, err := s.UnreportedCount(t.Context(), nil); return err },
 		"due": func() error {
 			_, err := s.DueDeliveries(t.Context(), Due{Destination: "primary", Now: epoch, Limit: 8})
 			return err

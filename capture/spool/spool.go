@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -63,6 +64,9 @@ type Spool struct {
 
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
+
+	givingUp sync.Mutex // a file is being given up, up to its row
+	refused  atomic.Bool
 
 	mu         sync.Mutex
 	alive      time.Time

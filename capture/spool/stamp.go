@@ -113,7 +113,7 @@ func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	}
 	switch r.State {
 	case ClockSet:
-		err := s.date(ctx, r)
+		err := errors.Join(s.date(ctx, r), s.seeUndated(ctx, r.Now))
 		if before != ClockSet {
 			err = errors.Join(err, s.accountAbsence(ctx, r.Now))
 		}
@@ -149,6 +149,21 @@ func (s *Spool) giveUpDating(ctx context.Context) error {
 	if n, err := res.RowsAffected(); err == nil && n > 0 {
 		s.opts.Log.Warn().Int64("segments", n).Msg("the host's clock was not set for too long: what was recorded meanwhile goes out under wrong times, marked as undated")
 		s.changed()
+	}
+	return nil
+}
+
+// seeUndated gives segments that nobody can date any more a time from which their age
+// counts: the first that a clock showed which can be believed. Their own times may be of
+// 1970, and say that they are old.
+func (s *Spool) seeUndated(ctx context.Context, now time.Time) error {
+	var some bool
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM segments WHERE dated = 'never' AND seen_us = 0)`).Scan(&some)
+	if err == nil && some {
+		_, err = s.ledger.db.ExecContext(ctx, `UPDATE segments SET seen_us = ? WHERE dated = 'never' AND seen_us = 0`, micros(now))
+	}
+	if err != nil {
+		return fmt.Errorf("ledger: age of segments that cannot be dated: %w", err)
 	}
 	return nil
 }

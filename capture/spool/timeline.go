@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -65,34 +64,4 @@ func (s *Spool) FootageAt(ctx context.Context, cameraID string, at time.Time) (S
 		return Segment{}, err
 	}
 	return segs[0], nil
-}
-
-// Unsent is what of a camera a destination has yet to receive and confirm.
-type Unsent struct {
-	CameraID, Destination string
-	Backlog
-}
-
-// UnsentByCamera sums up the finished segments that are not verified, for each camera
-// and destination of which there are any.
-func (s *Spool) UnsentByCamera(ctx context.Context) (out []Unsent, err error) {
-	for _, d := range s.opts.Destinations {
-		rows, qerr := s.ledger.db.QueryContext(ctx, `SELECT camera_id, count(*), sum(size), sum(duration_us), min(start_us)
-			FROM deliveries JOIN segments ON segments.id = deliveries.segment_id
-			WHERE destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished' GROUP BY camera_id`, d.Name)
-		if qerr != nil {
-			return nil, fmt.Errorf("ledger: backlog of %s: %w", d.Name, qerr)
-		}
-		for err == nil && rows.Next() {
-			u := Unsent{Destination: d.Name}
-			var us, oldest int64
-			err = rows.Scan(&u.CameraID, &u.Segments, &u.Bytes, &us, &oldest)
-			u.Duration, u.Oldest = time.Duration(us)*time.Microsecond, fromMicros(oldest)
-			out = append(out, u)
-		}
-		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			return nil, fmt.Errorf("ledger: backlog of %s: %w", d.Name, err)
-		}
-	}
-	return out, nil
 }

@@ -35,28 +35,6 @@ func (s *Spool) GapTotals(ctx context.Context, now time.Time) ([]GapTotal, error
 	return out, rows.Err()
 }
 
-// Unsafe is how long the finished footage of each camera is that some required
-// destination has not confirmed yet. What is being recorded is not among it.
-func (s *Spool) Unsafe(ctx context.Context) (map[string]time.Duration, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, sum(duration_us) FROM segments WHERE state = 'finished' AND EXISTS (
-		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored')
-			AND destination IN (SELECT value FROM json_each(?))) GROUP BY camera_id`, s.names(false))
-	if err != nil {
-		return nil, fmt.Errorf("ledger: footage that is not safe: %w", err)
-	}
-	defer rows.Close()
-	out := map[string]time.Duration{}
-	for rows.Next() {
-		var camera string
-		var us int64
-		if err := rows.Scan(&camera, &us); err != nil {
-			return nil, fmt.Errorf("ledger: footage that is not safe: %w", err)
-		}
-		out[camera] = time.Duration(us) * time.Microsecond
-	}
-	return out, rows.Err()
-}
-
 // SentAhead is how many bytes, from the first on and without a hole, the stores of
 // all required destinations hold of a segment that is being recorded: what could be
 // played if this host were lost now.

@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -34,8 +35,14 @@ func TestFootageThatIsNotSafe(t *testing.T) {
 	first, second := finished(t, s, "gate", epoch, 2), finished(t, s, "gate", epoch.Add(time.Minute), 3)
 	finished(t, s, "yard", epoch, 4)
 	unsafe := func() map[string]time.Duration {
-		got, err := s.Unsafe(ctx)
+		unsent, err := s.UnsentByCamera(ctx)
 		must(t, err)
+		got := map[string]time.Duration{}
+		for _, u := range unsent {
+			if u.Unsafe > 0 {
+				got[u.CameraID] += u.Unsafe
+			}
+		}
 		return got
 	}
 	if got := unsafe(); got["gate"] != 5*time.Second || got["yard"] != 4*time.Second {
@@ -88,4 +95,29 @@ func TestWhatWasSentAhead(t *testing.T) {
 	if n := ahead(); n != 15 {
 		t.Errorf("%d bytes, both have 15", n)
 	}
+}
+
+// Segments are counted by their state, whatever has become of them.
+func TestSegmentsAreCountedByState(t *testing.T) {
+	ctx, s := t.Context(), open(t, t.TempDir())
+	for i := range 5 {
+		seg := finished(t, s, "gate", epoch.Add(time.Duration(i)*time.Minute), 1)
+		if i < 2 {
+			must(t, s.deleted(ctx, seg.ID))
+		} else if i == 2 {
+			must(t, s.FileMissing(ctx, seg.ID))
+		}
+	}
+	open, empty := begin(t, s, "gate", epoch.Add(time.Hour)), begin(t, s, "yard", epoch.Add(time.Hour))
+	must(t, s.Begun(ctx, open.Segment))
+	must(t, s.Begun(ctx, empty.Segment))
+	must(t, s.empty(ctx, empty.ID))
+	must(t, s.View(ctx, true, func(v *View) error {
+		got, err := v.States(ctx)
+		want := map[State]int{Recording: 1, Finished: 2, Deleted: 2, Missing: 1, Empty: 1}
+		if !maps.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		return err
+	}))
 }

@@ -129,6 +129,38 @@ func (v *View) Find(ctx context.Context, prefix string, limit int) ([]Entry, err
 	return v.entries(ctx, segs)
 }
 
+// Stored finds the segment that is, or is to be, the object under a key of a
+// destination. It is ErrUnknown when there is none.
+func (v *View) Stored(ctx context.Context, destination, key string) (Entry, error) {
+	return v.only(ctx, `WHERE id IN (SELECT segment_id FROM deliveries WHERE destination = ?1 AND key = ?2) ORDER BY start_us DESC LIMIT 1`, destination, key)
+}
+
+// At finds the segment whose file lies, or lay, at a path: relative to the data
+// directory, with slashes. It is ErrUnknown when there is none.
+func (v *View) At(ctx context.Context, path string) (Entry, error) {
+	return v.only(ctx, `WHERE path = ?1 ORDER BY start_us DESC LIMIT 1`, path)
+}
+
+// Known finds a segment by its whole id. It is ErrUnknown when there is none.
+func (v *View) Known(ctx context.Context, id string) (Entry, error) {
+	return v.only(ctx, `WHERE id = ?1`, id)
+}
+
+func (v *View) only(ctx context.Context, where string, args ...any) (Entry, error) {
+	segs, err := v.ledger.segments(ctx, where, args...)
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(segs) == 0 {
+		return Entry{}, ErrUnknown
+	}
+	entries, err := v.entries(ctx, segs)
+	if err != nil {
+		return Entry{}, err
+	}
+	return entries[0], nil
+}
+
 // together is of how many segments the deliveries are read at once.
 const together = 500
 

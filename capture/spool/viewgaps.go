@@ -37,10 +37,13 @@ func (v *View) Gaps(ctx context.Context, q GapQuery) (gaps []Gap, more bool, err
 	return gaps, more, nil
 }
 
-// States counts the segments there ever were, by their state. It reads the whole
-// table: a second for each million of them.
+// States counts the segments there ever were, by their state. Nearly all are deleted:
+// these are what is left of a count of all, which reads a small index, when those that
+// have indices of their own are taken off.
 func (v *View) States(ctx context.Context) (map[State]int, error) {
-	rows, err := v.ledger.db.QueryContext(ctx, `SELECT state, count(*) FROM segments GROUP BY state`)
+	rows, err := v.ledger.db.QueryContext(ctx, `SELECT ?1, count(*) FROM segments
+		UNION ALL SELECT state, count(*) FROM segments WHERE state IN ('recording','finished') GROUP BY state
+		UNION ALL SELECT state, count(*) FROM segments WHERE state IN ('missing','empty') GROUP BY state`, Deleted)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: count segments: %w", err)
 	}
@@ -52,7 +55,10 @@ func (v *View) States(ctx context.Context) (map[State]int, error) {
 		if err := rows.Scan(&state, &n); err != nil {
 			return nil, fmt.Errorf("ledger: count segments: %w", err)
 		}
-		counts[state] = n
+		counts[state] += n
+		if state != Deleted {
+			counts[Deleted] -= n
+		}
 	}
 	return counts, rows.Err()
 }

@@ -40,7 +40,7 @@ elif [ "$valid" ] && [ "$new" ]; then
 elif [ ! "$valid" ]; then
 	cat <<-END
 		recording-agent: not started, it has nothing to record yet.
-		  1. Edit $config.
+		  1. Edit $config, or have "recording-agent init" write it.
 		     Every key: /usr/share/recording-agent/agent.example.toml
 		  2. sudo recording-agent check      tries disk, clock, cameras, bucket and central server
 		  3. sudo recording-agent install    has it start with the host

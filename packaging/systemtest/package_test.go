@@ -31,6 +31,7 @@ func TestDebianPackage(t *testing.T) {
 
 	c.isInstalledAndWaits(older)
 	c.unitIsSound()
+	c.takesInit()
 	c.isConfiguredAndRecords(around)
 	c.diesAndReturns("KILL", 10*time.Second)
 	c.hangsAndReturns()
@@ -93,6 +94,21 @@ func (c *container) isInstalledAndWaits(pkg string) {
 	}
 	if out, code := c.try("recording-agent", "check", "config"); code != 2 || !strings.Contains(out, "agent.client_name: is missing") {
 		c.t.Errorf("check of the package's configuration: exit code %d\n%s", code, out)
+	}
+}
+
+// takesInit: the package's configuration, in which nothing is set, gives way to init's.
+func (c *container) takesInit() {
+	c.t.Helper()
+	said, _ := c.try("recording-agent", "init", "--client-name", "container", "--local", "--camera", "gate=rtsp://127.0.0.1:1/none") // its check fails: no camera
+	if text := c.configuration(); !strings.Contains(text, "\nclient_name = \"container\"") {
+		c.t.Errorf("init said:\n%s", said)
+	}
+	if owner := c.must("stat", "-c", "%U:%G %a", "/etc/recording-agent/agent.toml"); owner != "root:recording-agent 640" {
+		c.t.Errorf("what init has written is %s", owner)
+	}
+	if said, code := c.try("recording-agent", "init", "--client-name", "another", "--local"); code == 0 || strings.Contains(c.configuration(), "another") {
+		c.t.Errorf("a second init said:\n%s", said)
 	}
 }
 
