@@ -5,7 +5,7 @@ RELEASE ?=
 LDFLAGS  = -s -w $(if $(RELEASE),-X main.release=$(RELEASE))
 TARGETS  = linux/amd64 linux/arm64 linux/arm windows/amd64
 
-.PHONY: build demo test test-race test-crash test-system lint cross bench bench-upload bench-backlog bench-fleet bench-status torture soak fuzz docs clean
+.PHONY: build demo test test-race test-crash test-system test-package package lint cross bench bench-upload bench-backlog bench-fleet bench-status torture soak fuzz docs clean
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)'  -o bin/recording-agent ./agent
@@ -29,6 +29,15 @@ test-crash:
 # Long or privileged: systemd in a container (as root), the Windows program under Wine.
 test-system:
 	go test -count=1 -timeout 30m -tags system -v ./packaging/systemtest
+
+# Packages, archives, installer, SBOM and checksums of the last commit, in dist/. Needs
+# wixl and msitools for Windows; ARGS="--only linux/amd64" makes less.
+package:
+	go run ./packaging/release $(ARGS)
+
+# Looks into all of them, made twice: the bytes have to be the same.
+test-package:
+	go test -count=1 -timeout 30m -tags packages -v -run TestPackages ./packaging/release
 
 lint:
 	@.ci/lint

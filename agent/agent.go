@@ -25,9 +25,6 @@ import (
 	"recording-agent/uploader/s3"
 )
 
-// uploadGrace is what uploads in flight get when the agent stops.
-const uploadGrace = 10 * time.Second
-
 // agent is the wiring: what there is, and who is told what. cfg is the
 // configuration of the start: what can change since then is with whom it concerns.
 type agent struct {
@@ -285,8 +282,8 @@ func (a *agent) buildCentral() {
 func (a *agent) run(stop context.Context) error {
 	ctx, renew := context.WithCancelCause(stop)
 	defer renew(nil)
-	behind, stopBehind := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBehind()
+	behind, stopBehind := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopBehind(nil)
 	var rest errgroup.Group
 	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
@@ -321,7 +318,7 @@ func (a *agent) run(stop context.Context) error {
 	}
 	a.log.Info().Msg("agent stops: finishing open segments")
 	cameras.Wait()
-	stopBehind()
+	stopBehind(context.Cause(ctx)) // uploads get their grace by it
 	err := rest.Wait()
 	if stop.Err() == nil {
 		err = errors.Join(err, context.Cause(ctx))

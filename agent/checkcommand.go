@@ -93,14 +93,19 @@ func checkConfigCommand(file *string, asJSON *bool) *cobra.Command {
 		c.Configuration()
 		return nil
 	})
-	return &cobra.Command{
+	var withoutSecrets bool
+	config := &cobra.Command{
 		Use:   "config",
 		Short: "Validate the configuration",
 		RunE: func(c *cobra.Command, args []string) error {
 			if *asJSON {
 				return asDocument(c, args)
 			}
-			cfg, err := load(*file)
+			find := load
+			if withoutSecrets {
+				find = loadToLook
+			}
+			cfg, err := find(*file)
 			if err != nil {
 				return err
 			}
@@ -111,6 +116,8 @@ func checkConfigCommand(file *string, asJSON *bool) *cobra.Command {
 			return nil
 		},
 	}
+	config.Flags().BoolVar(&withoutSecrets, "without-secrets", false, "do not miss secrets that only the service has")
+	return config
 }
 
 // checking is a command that does checks and reports them.

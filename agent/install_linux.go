@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,39 +23,51 @@ import (
 const serviceUser = "recording-agent"
 
 // prepareHost makes what the unit refers to: its user, the directories that it
-// writes to, and the right to read the configuration.
-func prepareHost(sc *service.Config, cfg *config.Config) error {
+// writes to, and the right to read the configuration. An account that is not named is
+// the agent's own.
+func prepareHost(sc *service.Config, cfg *config.Config, account string) error {
 	if os.Geteuid() != 0 {
 		return os.ErrPermission
 	}
-	if err := makeServiceUser(); err != nil {
-		return err
-	}
-	u, err := user.Lookup(serviceUser)
-	if err != nil {
-		return fmt.Errorf("look up user %s: %w", serviceUser, err)
-	}
-	uid, _ := strconv.Atoi(u.Uid)
-	gid, _ := strconv.Atoi(u.Gid)
-	writable, err := ownPlaces(cfg, uid, gid)
+	account = cmp.Or(account, serviceUser)
+	uid, gid, err := findAccount(account)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(readableBy(cfg.Path, gid), secretsReadableBy(cfg, gid)); err != nil {
-		return err
-	}
-	if err := tryConfig(sc.Executable, cfg.Path, uint32(uid), uint32(gid)); err != nil {
-		return err
-	}
-	unit, err := systemd.Unit(systemd.Values{Executable: sc.Executable, Config: cfg.Path, User: serviceUser, Writable: writable})
+	writable, err := ownPlaces(cfg, account, uid, gid)
 	if err != nil {
 		return err
 	}
-	if strings.Contains(unit, "{{") {
-		return errors.New(`a path with "{{" in it cannot be installed`) // the library would take it for a template
+	if err := errors.Join(readableBy(cfg.Path, account, gid), secretsReadableBy(cfg, account, gid)); err != nil {
+		return err
 	}
-	sc.Option["SystemdScript"] = unit
-	return nil
+	if err := tryConfig(sc.Executable, cfg, account, uint32(uid), uint32(gid)); err != nil {
+		return err
+	}
+	return chooseUnit(sc, systemd.Values{
+		Executable: sc.Executable, Config: cfg.Path, User: account, Writable: writable,
+		CredentialsDir: config.CredentialsDir, Credentials: cfg.Credentials(),
+	})
+}
+
+// findAccount makes the agent's own user where it is missing.
+func findAccount(account string) (uid, gid int, err error) {
+	if account == serviceUser {
+		if err := makeServiceUser(); err != nil {
+			return 0, 0, err
+		}
+	}
+	u, err := user.Lookup(account)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find user %q that the service is to run as: %w; make it first, with useradd --system", account, err)
+	}
+	if uid, err = strconv.Atoi(u.Uid); err != nil {
+		return 0, 0, fmt.Errorf("find user %q: its id is %q: %w", account, u.Uid, err)
+	}
+	if gid, err = strconv.Atoi(u.Gid); err != nil {
+		return 0, 0, fmt.Errorf("find user %q: its group's id is %q: %w", account, u.Gid, err)
+	}
+	return uid, gid, nil
 }
 
 func makeServiceUser() error {
@@ -72,8 +85,8 @@ func makeServiceUser() error {
 
 // ownPlaces gives the service's user the directories that it writes to, and
 // returns them.
-func ownPlaces(cfg *config.Config, uid, gid int) ([]string, error) {
-	dataDir, err := own("agent.data_dir", cfg.Agent.DataDir, uid, gid)
+func ownPlaces(cfg *config.Config, account string, uid, gid int) ([]string, error) {
+	dataDir, err := own("agent.data_dir", cfg.Agent.DataDir, account, uid, gid)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +99,7 @@ func ownPlaces(cfg *config.Config, uid, gid int) ([]string, error) {
 			return errors.Join(err, os.Lchown(path, uid, gid))
 		})
 		if err != nil {
-			return nil, fmt.Errorf("give what is in agent.data_dir to user %s: %w", serviceUser, err)
+			return nil, fmt.Errorf("give what is in agent.data_dir to user %s: %w", account, err)
 		}
 	}
 	if cfg.Log.File == "" {
@@ -95,13 +108,13 @@ func ownPlaces(cfg *config.Config, uid, gid int) ([]string, error) {
 	if !filepath.IsAbs(cfg.Log.File) {
 		return nil, fmt.Errorf("log.file %q is relative: a service has no directory of its own, write the whole path", cfg.Log.File)
 	}
-	logs, err := own("the directory of log.file", filepath.Dir(cfg.Log.File), uid, gid)
+	logs, err := own("the directory of log.file", filepath.Dir(cfg.Log.File), account, uid, gid)
 	return []string{dataDir, logs}, err
 }
 
 // own makes a directory that does not exist yet, and gives it to the service's
 // user. It returns its path without symbolic links, which the unit needs.
-func own(what, dir string, uid, gid int) (string, error) {
+func own(what, dir, account string, uid, gid int) (string, error) {
 	if !filepath.IsAbs(dir) {
 		return "", fmt.Errorf("%s %q is relative: a service has no directory of its own, write the whole path", what, dir)
 	}
@@ -116,36 +129,41 @@ func own(what, dir string, uid, gid int) (string, error) {
 		return "", fmt.Errorf("%s %s is not the agent's alone: name a directory below it", what, dir)
 	}
 	if err := os.Chown(dir, uid, gid); err != nil {
-		return "", fmt.Errorf("give %s to user %s: %w", what, serviceUser, err)
+		return "", fmt.Errorf("give %s to user %s: %w", what, account, err)
 	}
 	return dir, nil
 }
 
 // readableBy lets a group read a file that others may not: the configuration
 // holds camera passwords.
-func readableBy(path string, gid int) error {
+func readableBy(path, account string, gid int) error {
 	if err := os.Chown(path, 0, gid); err != nil {
-		return fmt.Errorf("let user %s read the configuration: %w", serviceUser, err)
+		return fmt.Errorf("let user %s read the configuration: %w", account, err)
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
-		return fmt.Errorf("let user %s read the configuration: %w", serviceUser, err)
+		return fmt.Errorf("let user %s read the configuration: %w", account, err)
 	}
 	return nil
 }
 
 // tryConfig reads the configuration as the service will: a directory above it,
 // or above the program, may be closed to its user.
-func tryConfig(executable, path string, uid, gid uint32) error {
-	cmd := exec.Command(executable, "check", "config", "--config", path)
+func tryConfig(executable string, cfg *config.Config, account string, uid, gid uint32) error {
+	cmd := exec.Command(executable, "check", "config", "--config", cfg.Path)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=/usr/bin:/bin"} // what the administrator's shell has, the service has not
 	if err := addEnvironment(cmd); err != nil {
 		return err
 	}
+	forget, err := lendCredentials(cmd, cfg.Credentials(), int(uid), int(gid))
+	if err != nil {
+		return err
+	}
+	defer forget()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{}}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("user %s, which the service runs as, cannot use %s with %s: %w: %s; put them where it can read, such as /usr/local/bin and /etc/recording-agent, and secrets of the environment into %s",
-			serviceUser, executable, path, err, bytes.TrimSpace(out), environmentFile)
+			account, executable, cfg.Path, err, bytes.TrimSpace(out), environmentFile)
 	}
 	return nil
 }

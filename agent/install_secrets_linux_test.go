@@ -37,7 +37,7 @@ func TestSecretsReadableByTheService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := secretsReadableBy(c, gid); err != nil {
+	if err := secretsReadableBy(c, "test", gid); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]struct {

@@ -3,13 +3,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	_ "time/tzdata" // Windows and small Linux hosts have no zones of their own; 0.4 MB
 
 	"github.com/spf13/cobra"
@@ -62,7 +59,6 @@ waits on the disk.`,
 	}
 	root.PersistentFlags().StringVar(&file, "config", "", "configuration file (default: agent.toml here, then "+config.SystemPath()+")")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &unusableError{err} })
-	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(initCommand(&file), importEnvCommand(&file))
 	root.AddCommand(runCommand(&file), checkCommand(&file), segmentsCommand(&file), s3Command(&file), verifyCommand(&file), salvageCommand(&file), versionCommand())
 	root.AddCommand(serviceCommands(&file)...)
@@ -129,10 +125,8 @@ gives uploads in flight ten seconds; a second one ends at once.`,
 			if err != nil {
 				return err
 			}
-			ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt, syscall.SIGTERM)
+			ctx, stop := untilStopped(c.Context())
 			defer stop()
-			// After the first signal the default is restored: a second one ends at once.
-			context.AfterFunc(ctx, stop)
 			return runAgent(ctx, cfg)
 		},
 	}

@@ -37,6 +37,7 @@ func command(t *testing.T, files map[string]string, args ...string) (said string
 func TestCommandLine(t *testing.T) {
 	valid := map[string]string{"agent.toml": validConfig}
 	broken := map[string]string{"agent.toml": strings.NewReplacer("client_name", "klient", `"gate"`, `"../gate"`).Replace(validConfig)}
+	secret := map[string]string{"agent.toml": strings.Replace(validConfig, "rtsp://user:hunter2@127.0.0.1/x", "env:NOWHERE_SET", 1)}
 	for name, tc := range map[string]struct {
 		files map[string]string
 		args  []string
@@ -52,6 +53,9 @@ func TestCommandLine(t *testing.T) {
 		"no configuration":        {nil, []string{"run"}, 2, []string{"agent.example.toml", "--config"}},
 		"file does not exist":     {nil, []string{"run", "--config", "other.toml"}, 2, []string{"other.toml", "agent.example.toml"}},
 		"valid configuration":     {valid, []string{"check", "config"}, 0, []string{"valid", "cameras: 1"}},
+		"secrets of the service":  {secret, []string{"check", "config"}, 2, []string{"NOWHERE_SET"}},
+		"and without them":        {secret, []string{"check", "config", "--without-secrets"}, 0, []string{"valid", "cameras: 1"}},
+		"completion":              {nil, []string{"completion", "bash"}, 0, []string{"__complete", "recording-agent"}},
 		"check of a disk":         {valid, []string{"check", "disk"}, 0, []string{"does not exist yet", "free space"}},
 		"invalid, nothing tried":  {broken, []string{"check"}, 2, []string{"agent.toml:3: agent.klient", "camera[0].id"}},
 		"unknown check":           {valid, []string{"check", "bogus"}, 2, []string{"bogus"}},

@@ -38,20 +38,14 @@ func serviceCommands(file *string) []*cobra.Command {
 		return nil
 	}
 	return []*cobra.Command{
-		{Use: "install", Short: "Install the agent as a service that starts with the host", RunE: func(c *cobra.Command, _ []string) error {
-			cfg, err := load(*file)
-			if err != nil {
-				return err
-			}
-			return install(c, cfg)
-		}},
+		installCommand(file),
 		verb("uninstall", "Remove the service; recordings and configuration stay", func(s service.Service, c *cobra.Command) error {
 			if state, err := s.Status(); err == nil && state == service.StatusRunning {
 				if err := s.Stop(); err != nil {
 					return fmt.Errorf("stop it first: %w", err)
 				}
 			}
-			return done(c, s.Uninstall, "the service is removed; recordings and configuration are where they were")
+			return done(c, func() error { return unregister(s) }, "the service is removed; recordings and configuration are where they were")
 		}),
 		verb("start", "Start the service", func(s service.Service, c *cobra.Command) error { return done(c, s.Start, "started") }),
 		verb("stop", "Stop the service; open segments are finished", func(s service.Service, c *cobra.Command) error {
@@ -93,9 +87,27 @@ func serviceConfig() *service.Config {
 	}
 }
 
+func installCommand(file *string) *cobra.Command {
+	var account string
+	c := &cobra.Command{
+		Use: "install", Short: "Install the agent as a service that starts with the host",
+		Long: `Install the agent as a service that starts with the host. It may be run again when
+the configuration names another data_dir, log file or credential.`,
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := load(*file)
+			if err != nil {
+				return err
+			}
+			return install(c, cfg, account)
+		},
+	}
+	c.Flags().StringVar(&account, "user", "", "account that the service runs as (default: one of its own)")
+	return c
+}
+
 // install makes the service. The configuration is valid, so that what is
 // installed can start.
-func install(c *cobra.Command, cfg *config.Config) error {
+func install(c *cobra.Command, cfg *config.Config, account string) error {
 	sc := serviceConfig()
 	sc.Arguments = []string{"run", "--config", cfg.Path}
 	executable, err := os.Executable()
@@ -106,14 +118,14 @@ func install(c *cobra.Command, cfg *config.Config) error {
 		return fmt.Errorf("find this program's file: %w", err)
 	}
 	sc.Executable = executable
-	if err := prepareHost(sc, cfg); err != nil {
+	if err := prepareHost(sc, cfg, account); err != nil {
 		return fmt.Errorf("install the service: %w%s", err, serviceHint(err))
 	}
 	s, err := service.New(&program{}, sc)
 	if err != nil {
 		return fmt.Errorf("find this host's service manager: %w", err)
 	}
-	if err := s.Install(); err != nil {
+	if err := register(s, sc); err != nil {
 		return fmt.Errorf("install the service: %w%s", err, serviceHint(err))
 	}
 	fmt.Fprintf(c.OutOrStdout(), "installed with %s; it starts with the host, and now with \"recording-agent start\"\n", cfg.Path)

@@ -24,7 +24,7 @@ var unavailable = &smithy.GenericAPIError{Code: "ServiceUnavailable", Message: "
 func (s *storage) use(change func(o *Options)) {
 	o := Options{
 		Ledger: s.spool, Changed: s.spool.Subscribe(), Grown: s.spool.SubscribeGrowth(), Store: s.shelf, Destination: "primary", Parallel: 2, Backlog: 0.25,
-		Bandwidth: NewBandwidth(s.limits, time.Now), Grace: 10 * time.Second, Log: zerolog.New(zerolog.SyncWriter(&s.log)), Now: time.Now,
+		Bandwidth: NewBandwidth(s.limits, time.Now), Grace: func(error) time.Duration { return 10 * time.Second }, Log: zerolog.New(zerolog.SyncWriter(&s.log)), Now: time.Now,
 	}
 	change(&o)
 	s.uploader = New(o)

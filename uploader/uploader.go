@@ -62,13 +62,13 @@ type Options struct {
 	Changed     <-chan struct{} // a hint that there may be something to do
 	Grown       <-chan struct{} // a hint that open segments have grown; nil: send finished segments only
 	Store       Store
-	Destination string        // its name in the ledger
-	Section     string        // of the configuration: what remedies name; empty: s3
-	Parallel    int           // bodies that are sent at once
-	Backlog     float64       // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
-	Bandwidth   *Bandwidth    // that the store keeps to
-	Grace       time.Duration // what uploads in flight get when the agent stops
-	Latency     Observer      // told how long after its last picture a segment was verified, in seconds; nil: nobody is
+	Destination string                          // its name in the ledger
+	Section     string                          // of the configuration: what remedies name; empty: s3
+	Parallel    int                             // bodies that are sent at once
+	Backlog     float64                         // share of the bytes that the backlog gets while newer footage waits as well; 0 to 0.9
+	Bandwidth   *Bandwidth                      // that the store keeps to
+	Grace       func(cause error) time.Duration // what uploads in flight get when the agent stops for that cause; nil: nothing
+	Latency     Observer                        // told how long after its last picture a segment was verified, in seconds; nil: nobody is
 	Log         zerolog.Logger
 	Now         func() time.Time
 }
@@ -172,7 +172,7 @@ func (f *flight) landed() {
 func (u *Uploader) Run(ctx context.Context) error {
 	uploads, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(u.opts.Grace, cancel) })
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(u.grace(context.Cause(ctx)), cancel) })
 	defer stop()
 
 	f := &flight{done: make(chan struct{}, 1)}
@@ -195,6 +195,13 @@ func (u *Uploader) Run(ctx context.Context) error {
 		u.gate.look()
 	}
 	return nil
+}
+
+func (u *Uploader) grace(cause error) time.Duration {
+	if u.opts.Grace == nil {
+		return 0
+	}
+	return u.opts.Grace(cause)
 }
 
 // launch starts as many uploads as there is room for, and says when to look again

@@ -166,7 +166,7 @@ func (s *storage) must(err error) {
 
 func (s *storage) run() {
 	s.uploader = New(Options{
-		Ledger: s.spool, Changed: s.spool.Subscribe(), Grown: s.spool.SubscribeGrowth(), Store: s.shelf, Destination: "primary", Parallel: 2, Backlog: 0.25, Bandwidth: NewBandwidth(s.limits, time.Now), Grace: 10 * time.Second,
+		Ledger: s.spool, Changed: s.spool.Subscribe(), Grown: s.spool.SubscribeGrowth(), Store: s.shelf, Destination: "primary", Parallel: 2, Backlog: 0.25, Bandwidth: NewBandwidth(s.limits, time.Now), Grace: func(error) time.Duration { return 10 * time.Second },
 		Log: zerolog.New(zerolog.SyncWriter(&s.log)), Now: time.Now, Latency: s.latency,
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -181,13 +181,18 @@ type Env struct {
 	Lookup   func(name string) (string, bool)
 	ReadFile func(path string) ([]byte, error)
 
+	// Credentials is the directory of what "cred:NAME" means, if there is one.
+	Credentials string
+
 	// WithoutSecrets says that nothing will be done with secrets: those that cannot
 	// be had, as those of a service by another user, are not missed.
 	WithoutSecrets bool
 }
 
 // System is the real environment.
-func System() Env { return Env{Lookup: os.LookupEnv, ReadFile: os.ReadFile} }
+func System() Env {
+	return Env{Lookup: os.LookupEnv, ReadFile: os.ReadFile, Credentials: credentialsDir()}
+}
 
 // DefaultPaths are where the file is looked for when none is named.
 func DefaultPaths() []string { return []string{"agent.toml", SystemPath()} }

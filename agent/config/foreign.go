@@ -14,7 +14,7 @@ func Foreign(id, name, url string) (Camera, error) {
 		Lookup:   func(string) (string, bool) { return "", false },
 		ReadFile: func(string) ([]byte, error) { return nil, errors.New("not for cameras of others") },
 	}
-	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") {
+	if strings.HasPrefix(url, "env:") || strings.HasPrefix(url, "file:") || strings.HasPrefix(url, "cred:") {
 		url = "a reference"
 	}
 	p := &parser{file: "camera of the central server", env: nothing}

@@ -10,6 +10,8 @@ import (
 type Secret struct {
 	value string
 	file  string // that it was read from; empty: it does not change while the agent runs
+
+	credential string // name of the systemd credential that it is; else empty
 }
 
 const hidden = "***"

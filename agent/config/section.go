@@ -350,7 +350,7 @@ func sizeText(n int64) string {
 	return strconv.FormatInt(n, 10) + "B"
 }
 
-// secret resolves env:NAME and file:/path; anything else is the value itself.
+// secret resolves env:NAME, file:/path and cred:NAME; anything else is the value itself.
 func (s *section) secret(name string) Secret {
 	text := s.text(name, "")
 	s.is(name, "secret", "", "")
@@ -373,6 +373,9 @@ func (s *section) secret(name string) Secret {
 		}
 		return Secret{value: text, file: path}
 	}
+	if credential, ok := strings.CutPrefix(text, "cred:"); ok {
+		return s.credential(name, credential)
+	}
 	return Secret{value: text}
 }
 
@@ -387,7 +390,7 @@ func (s *section) unset(name string) bool {
 		data, _ := s.p.env.ReadFile(path)
 		return withoutNewline(data) == ""
 	}
-	return false
+	return strings.HasPrefix(text, "cred:")
 }
 
 // anySize is a limit that no disk comes to.

@@ -19,7 +19,7 @@ type Written struct {
 }
 
 // Write validates the draft and writes it to path, with its secrets beside it. Where the
-// configuration exists already, or a secret's file that holds something else, nothing is
+// configuration exists already (and is not the packages', as they left it), or a secret's file that holds something else, nothing is
 // written, and the error says so. The configuration appears whole or not at all.
 //
 // group is who may read the files besides their owner: the service's; less than 0:
@@ -29,7 +29,8 @@ func Write(d *Draft, path string, group int) (w Written, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return w, fmt.Errorf("find the directory of the configuration: %w", err)
 	}
-	if _, err := os.Lstat(path); err == nil {
+	packaged := isPackaged(path)
+	if _, err := os.Lstat(path); err == nil && !packaged {
 		return w, fmt.Errorf("%s exists already, and is not overwritten: edit it, move it away, or name another file with --config", path)
 	}
 	text, c, err := d.text()
@@ -49,6 +50,19 @@ func Write(d *Draft, path string, group int) (w Written, err error) {
 	}
 	if err := w.writeSecrets(d, group); err != nil {
 		return w, err
+	}
+	if packaged {
+		forget, restore, err := aside(path)
+		if err != nil {
+			return w, fmt.Errorf("move the package's configuration out of the way: %w", err)
+		}
+		defer func() {
+			if w.Config == nil {
+				restore()
+			} else {
+				forget()
+			}
+		}()
 	}
 	mode := fs.FileMode(0o640)
 	if err := create(path, []byte(text), mode, group); err != nil {

@@ -20,7 +20,8 @@ type container struct {
 	pid  string // of its systemd, as the host sees it
 }
 
-func boot(t *testing.T) *container {
+// boot starts it, with a network of its own, or the host's where the peers are.
+func boot(t *testing.T, network ...string) *container {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "booting a container takes root")
@@ -32,7 +33,8 @@ func boot(t *testing.T) *container {
 	}
 	c := &container{t: t, root: filepath.Join(t.TempDir(), "root")}
 	must(t, "cp", "-a", base, c.root)
-	nspawn := exec.Command("systemd-nspawn", "-q", "-D", c.root, "--machine=recording-agent-test", "--register=no", "--keep-unit", "--private-network", "--boot")
+	args := append([]string{"-q", "-D", c.root, "--machine=recording-agent-test", "--register=no", "--keep-unit", "--boot"}, network...)
+	nspawn := exec.Command("systemd-nspawn", args...)
 	nspawn.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := nspawn.Start(); err != nil {
 		t.Fatal(err)
@@ -92,7 +94,7 @@ url = "rtsp://127.0.0.1:1/none"
 `
 
 func TestSystemdService(t *testing.T) {
-	c := boot(t)
+	c := boot(t, "--private-network")
 	binary := build(t, "linux")
 	must(t, "install", "-m", "755", binary, filepath.Join(c.root, "usr/local/bin/recording-agent"))
 	config := filepath.Join(c.root, "etc/recording-agent/agent.toml")
@@ -133,11 +135,27 @@ func TestSystemdService(t *testing.T) {
 	if log := c.must("journalctl", "-u", "recording-agent", "--no-pager"); !strings.Contains(log, "agent has stopped") {
 		t.Errorf("the journal does not tell of an orderly end:\n%s", log)
 	}
+	c.runsAsAnother()
 	c.must("recording-agent", "uninstall")
 	if _, code := c.try("test", "-e", "/etc/systemd/system/recording-agent.service"); code == 0 {
 		t.Error("the unit is still there")
 	}
 	c.must("test", "-e", "/srv/footage of this host/ledger.db")
+}
+
+// runsAsAnother installs over what is installed, for another account.
+func (c *container) runsAsAnother() {
+	c.t.Helper()
+	if out, code := c.try("recording-agent", "install", "--user", "nobody-like-this"); code != 1 || !strings.Contains(out, "make it first") {
+		c.t.Errorf("for an account that is not there: exit code %d\n%s", code, out)
+	}
+	c.must("useradd", "--system", "watcher")
+	c.must("recording-agent", "install", "--user", "watcher")
+	c.must("recording-agent", "start")
+	if user := c.must("ps", "-o", "user:20=", "-p", c.show("MainPID")); strings.TrimSpace(user) != "watcher" {
+		c.t.Errorf("it runs as %s", user)
+	}
+	c.must("recording-agent", "stop")
 }
 
 func (c *container) isRunning() {

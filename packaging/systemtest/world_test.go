@@ -156,3 +156,5 @@ func isFinished(t *testing.T, file string) bool {
 	}
 	return string(head[52:56]) != "moov"
 }
+
+func (w *world) secretKey() string { return s3test.SecretKey }

@@ -1,0 +1,40 @@
+package setup
+
+import (
+	"bytes"
+	"os"
+
+	"github.com/BurntSushi/toml"
+)
+
+// packagedBegins is how the configuration of the packages begins (packaging/agent.toml).
+const packagedBegins = "# Configuration of the recording agent. Nothing is set yet"
+
+// isPackaged says whether a file is the packages' configuration, and nobody has set
+// anything in it: then there is nothing to be lost.
+func isPackaged(path string) bool {
+	data, err := os.ReadFile(path)
+	if err != nil || !bytes.HasPrefix(data, []byte(packagedBegins)) {
+		return false
+	}
+	var sections map[string]any
+	if err := toml.Unmarshal(data, &sections); err != nil {
+		return false
+	}
+	for _, section := range sections {
+		if keys, ok := section.(map[string]any); !ok || len(keys) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// aside moves a file out of the way of another that takes its name. Of the two that are
+// returned one has to be called: forget removes it, restore brings it back.
+func aside(path string) (forget, restore func(), err error) {
+	old := path + ".package"
+	if err := os.Rename(path, old); err != nil {
+		return nil, nil, err
+	}
+	return func() { _ = os.Remove(old) }, func() { _ = os.Rename(old, path) }, nil
+}
