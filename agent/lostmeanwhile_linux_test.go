@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,6 +39,17 @@ func TestLedgerDamagedMeanwhile(t *testing.T) {
 	h.until(90*time.Second, func() string {
 		if said := h.said.String(); !strings.Contains(said, "agent starts anew") || !strings.Contains(said, "the ledger is damaged: starting a new one") {
 			return "a new start with a new ledger"
+		}
+		return ""
+	})
+	h.until(30*time.Second, func() string {
+		answer, err := http.Get("http://" + h.status + "/readyz")
+		if err != nil {
+			return err.Error()
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusOK {
+			return "an agent that is ready again"
 		}
 		return ""
 	})
