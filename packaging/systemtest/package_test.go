@@ -107,7 +107,8 @@ func (c *container) takesInit() {
 	if owner := c.must("stat", "-c", "%U:%G %a", "/etc/recording-agent/agent.toml"); owner != "root:recording-agent 640" {
 		c.t.Errorf("what init has written is %s", owner)
 	}
-	if said, code := c.try("recording-agent", "init", "--client-name", "another", "--local"); code == 0 || strings.Contains(c.configuration(), "another") {
+	if said, code := c.try("recording-agent", "init", "--client-name", "another", "--local", "--camera", "gate=rtsp://127.0.0.1:1/none"); code == 0 ||
+		!strings.Contains(said, "is not overwritten") {
 		c.t.Errorf("a second init said:\n%s", said)
 	}
 }
