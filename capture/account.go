@@ -154,11 +154,12 @@ func (a *account) set(ctx context.Context, g gap) {
 func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	within, cancel := outliving(ctx)
 	defer cancel()
-	since, err := a.spool.AccountedUntil(within, a.camera)
-	if err != nil {
-		a.ledger.Failed(err.Error(), ledgerRemedy)
-	}
+	since, err := a.spool.AccountedBefore(within, a.camera, now)
 	g := gap{from: now, cause: spool.Connecting}
+	if err != nil { // what is missing is noted as soon as the ledger says since when
+		since = now
+		a.tell(ctx, func(ctx context.Context) error { return a.catchUp(ctx, now, away) })
+	}
 	if since.After(now) && since.Sub(now) < slowest { // as long as the last picture was to last
 		now, g.from = since, since
 	}
@@ -176,6 +177,20 @@ func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	if wanted {
 		a.missing(ctx, g)
 	}
+}
+
+// catchUp notes, up to a moment, the time in which the camera did not run.
+func (a *account) catchUp(ctx context.Context, to time.Time, away spool.Cause) error {
+	since, err := a.spool.AccountedBefore(ctx, a.camera, to)
+	if err != nil || since.IsZero() || away == NotWanted {
+		return err
+	}
+	for _, w := range a.plan.Windows(since, to) {
+		if err := a.spool.GapBetween(ctx, a.camera, w.Start, w.End, away, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *account) between(ctx context.Context, from, to time.Time, cause spool.Cause, detail string) {

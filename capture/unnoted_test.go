@@ -43,6 +43,44 @@ func (l *brokenLedger) GapClosed(ctx context.Context, cameraID string, end time.
 	return l.Spool.GapClosed(ctx, cameraID, end)
 }
 
+func (l *brokenLedger) AccountedBefore(ctx context.Context, cameraID string, now time.Time) (time.Time, error) {
+	if l.broken.Load() {
+		return time.Time{}, errBroken
+	}
+	return l.Spool.AccountedBefore(ctx, cameraID, now)
+}
+
+// A ledger that cannot be read at the start says later since when footage is missing.
+func TestLedgerThatCannotBeReadAtTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		p := &script{}
+		play := func(ctx context.Context, r *Recorder) error { return p.play(ctx, r, 1<<30, nil) }
+		b.run(New(b.options(play)))
+		sleep(t.Context(), 20*time.Second)
+		b.end()
+		before := len(b.gaps())
+		sleep(t.Context(), time.Minute)
+		ledger := &brokenLedger{Spool: b.spool}
+		ledger.broken.Store(true)
+		o := b.options(play)
+		o.Spool = ledger
+		b.run(New(o))
+		sleep(t.Context(), 20*time.Second)
+		ledger.broken.Store(false)
+		sleep(t.Context(), 40*time.Second)
+		b.end()
+		gaps := b.gaps()[before:]
+		if len(gaps) == 0 || gaps[0].Cause != spool.AgentStopped || gaps[0].End.Sub(gaps[0].Start).Round(time.Second) != time.Minute {
+			t.Errorf("gaps %+v, want the minute in which the agent did not run", gaps)
+		}
+		if frames(b.segments(spool.Finished)) != p.count {
+			t.Errorf("%d pictures in segments, %d were sent", frames(b.segments(spool.Finished)), p.count)
+		}
+	})
+}
+
 // A gap that the ledger does not take is noted when it does again.
 func TestGapsWaitForTheLedger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -55,7 +55,7 @@ func (s *Spool) noteSetBack(ctx context.Context) error {
 	}
 	until := map[string]time.Time{}
 	for _, camera := range cameras {
-		at, err := s.accountedUntil(ctx, camera, s.thenNow())
+		at, err := s.AccountedBefore(ctx, camera, s.thenNow())
 		if err != nil {
 			return err
 		}
