@@ -31,8 +31,8 @@ func TestPackages(t *testing.T) {
 			t.Skipf("%s is not installed", program)
 		}
 	}
-	dist := releaseOfClone(t, "022")
-	again := releaseOfClone(t, "077")
+	first, dist := releaseOfClone(t, filepath.Join("..", ".."), "022")
+	_, again := releaseOfClone(t, first, "077") // of the first clone: meanwhile somebody may have committed
 	t.Run("the same commit gives the same bytes", func(t *testing.T) {
 		t.Log(string(must(t, "diff", "-rs", dist, again)))
 	})
@@ -55,17 +55,17 @@ func TestPackages(t *testing.T) {
 }
 
 // releaseOfClone makes a release in a clone, which has nothing but what was committed.
-func releaseOfClone(t *testing.T, umask string) (dist string) {
+func releaseOfClone(t *testing.T, source, umask string) (clone, dist string) {
 	t.Helper()
-	clone := filepath.Join(t.TempDir(), "of umask "+umask)
-	must(t, "git", "clone", "-q", filepath.Join("..", ".."), clone)
+	clone = filepath.Join(t.TempDir(), "of umask "+umask)
+	must(t, "git", "clone", "-q", source, clone)
 	dist = filepath.Join(t.TempDir(), "dist")
 	cmd := exec.Command("sh", "-c", "umask "+umask+` && go run ./packaging/release -out "$0"`, dist)
 	cmd.Dir = clone
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return dist
+	return clone, dist
 }
 
 func must(t *testing.T, program string, args ...string) []byte {
