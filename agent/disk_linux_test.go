@@ -28,6 +28,9 @@ func (h *host) health() string {
 		return err.Error()
 	}
 	defer response.Body.Close()
+	if response.StatusCode == http.StatusServiceUnavailable {
+		return "the agent starts anew"
+	}
 	var answer struct {
 		Status    string
 		Timestamp time.Time
