@@ -114,7 +114,7 @@ func (v *Verdict) dates(e Evidence) {
 		}
 		if sent := e.Sent[o.Camera]; len(o.Frames) > 0 && o.Frames[0] <= len(sent) {
 			first := sent[o.Frames[0]-1]
-			if wrong := e.misdated(first.At, named); wrong > exact {
+			if wrong := e.misdated(o.Camera, first.At, named); wrong > exact {
 				v.Misdated++
 				v.fault("object %s: its first frame was sent at %s, which is %s off", o.Key, first.At.UTC().Format(time.StampMilli), wrong)
 			}
@@ -122,10 +122,19 @@ func (v *Verdict) dates(e Evidence) {
 	}
 }
 
-func (e Evidence) misdated(sent, named time.Time) time.Duration {
+// misdated is by how much a name is wrong. What a stalled camera sent may have come as
+// late as at the stall's end, and is dated by when it came.
+func (e Evidence) misdated(camera string, sent, named time.Time) time.Duration {
+	came := sent
+	for _, o := range e.Outages {
+		if o.Kind == CameraDown && (o.Camera == "" || o.Camera == camera) && !sent.Before(o.From) && came.Before(o.To) {
+			came = o.To
+		}
+	}
 	least := time.Duration(math.MaxInt64)
-	for _, offset := range e.offsets(sent) {
-		least = min(least, named.Sub(sent.Add(offset)).Abs())
+	for _, offset := range append(e.offsets(sent), e.offsets(came)...) {
+		early, late := sent.Add(offset).Sub(named), named.Sub(came.Add(offset))
+		least = min(least, max(0, early, late))
 	}
 	return least
 }

@@ -151,6 +151,12 @@ func TestForgiven(t *testing.T) {
 			e.Objects = append(e.Objects[:1], e.Objects[2])
 			e.Uploads, e.GivenUp = []string{"recordings/a/1"}, []string{"recordings/a/1"}
 		}},
+		{"what a stalled camera sent came after the clock was set", func(e *Evidence) {
+			e.Outages = append(e.Outages, Outage{Kind: CameraDown, Camera: "a", From: at(42), To: at(50)})
+			e.Clock = []Step{{At: at(49), Offset: time.Second}, {At: at(51), Offset: 0}}
+			e.Objects[1].Key = "recordings/a/20260301T120050.000Z_client.mp4"
+			e.Rows[1].Key = e.Objects[1].Key
+		}},
 		{"an object of what was deleted on a full disk", func(e *Evidence) {
 			e.Outages = append(e.Outages, Outage{Kind: DiskFull, From: at(100), To: at(110)})
 			e.Gaps = append(e.Gaps, Gap{Camera: "a", From: at(43), To: at(80), Cause: unsent})
