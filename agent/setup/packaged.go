@@ -28,13 +28,3 @@ func isPackaged(path string) bool {
 	}
 	return true
 }
-
-// aside moves a file out of the way of another that takes its name. Of the two that are
-// returned one has to be called: forget removes it, restore brings it back.
-func aside(path string) (forget, restore func(), err error) {
-	old := path + ".package"
-	if err := os.Rename(path, old); err != nil {
-		return nil, nil, err
-	}
-	return func() { _ = os.Remove(old) }, func() { _ = os.Rename(old, path) }, nil
-}

@@ -19,8 +19,9 @@ type Written struct {
 }
 
 // Write validates the draft and writes it to path, with its secrets beside it. Where the
-// configuration exists already (and is not the packages', as they left it), or a secret's file that holds something else, nothing is
-// written, and the error says so. The configuration appears whole or not at all.
+// configuration exists already (and is not the packages', as they left it), or a secret's
+// file that holds something else, nothing is written, and the error says so. The
+// configuration appears whole or not at all.
 //
 // group is who may read the files besides their owner: the service's; less than 0:
 // nobody, and for the configuration the owner's group. Windows knows none: there it is
@@ -51,21 +52,11 @@ func Write(d *Draft, path string, group int) (w Written, err error) {
 	if err := w.writeSecrets(d, group); err != nil {
 		return w, err
 	}
+	appear := os.Link // which replaces nothing
 	if packaged {
-		forget, restore, err := aside(path)
-		if err != nil {
-			return w, fmt.Errorf("move the package's configuration out of the way: %w", err)
-		}
-		defer func() {
-			if w.Config == nil {
-				restore()
-			} else {
-				forget()
-			}
-		}()
+		appear = os.Rename
 	}
-	mode := fs.FileMode(0o640)
-	if err := create(path, []byte(text), mode, group); err != nil {
+	if err := create(path, []byte(text), 0o640, group, appear); err != nil {
 		return w, fmt.Errorf("write the configuration: %w", err)
 	}
 	w.Files, w.Config = append(w.Files, path), c
@@ -93,7 +84,7 @@ func (w *Written) writeSecrets(d *Draft, group int) error {
 	}
 	for _, name := range d.secretNames() {
 		file, value := d.secretPath(name), []byte(d.secrets[name]+"\n")
-		switch err := create(file, value, mode, group); {
+		switch err := create(file, value, mode, group, os.Link); {
 		case errors.Is(err, fs.ErrExist):
 			if there, err := os.ReadFile(file); err != nil || !bytes.Equal(there, value) {
 				return fmt.Errorf("%s exists already, holds something else, and is not overwritten: move it away", file)
@@ -107,9 +98,9 @@ func (w *Written) writeSecrets(d *Draft, group int) error {
 	return nil
 }
 
-// create makes a file that does not exist yet, with all it is to hold: it is written and
-// synced under another name, and linked, which replaces nothing.
-func create(path string, data []byte, mode fs.FileMode, group int) (err error) {
+// create makes a file with all it is to hold: it is written and synced under another
+// name, under which it appears at last.
+func create(path string, data []byte, mode fs.FileMode, group int, appear func(from, to string) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".new-*") // 0600
 	if err != nil {
 		return err
@@ -124,7 +115,7 @@ func create(path string, data []byte, mode fs.FileMode, group int) (err error) {
 	if err := give(f.Name(), mode, group); err != nil {
 		return err
 	}
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := appear(f.Name(), path); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
