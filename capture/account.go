@@ -154,7 +154,7 @@ func (a *account) set(ctx context.Context, g gap) {
 func (a *account) resume(ctx context.Context, now time.Time, away spool.Cause) {
 	within, cancel := outliving(ctx)
 	defer cancel()
-	since, err := a.spool.AccountedBefore(within, a.camera, now)
+	since, err := a.spool.AccountedUntil(within, a.camera)
 	g := gap{from: now, cause: spool.Connecting}
 	if err != nil { // what is missing is noted as soon as the ledger says since when
 		since = now

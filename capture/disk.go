@@ -29,7 +29,8 @@ type Spool interface {
 	GapOpened(ctx context.Context, cameraID string, start time.Time, cause spool.Cause, detail string) error
 	GapBetween(ctx context.Context, cameraID string, start, end time.Time, cause spool.Cause, detail string) error
 	GapClosed(ctx context.Context, cameraID string, end time.Time) error
-	AccountedBefore(ctx context.Context, cameraID string, now time.Time) (time.Time, error)
+	AccountedUntil(ctx context.Context, cameraID string) (time.Time, error)
+	AccountedBefore(ctx context.Context, cameraID string, moment time.Time) (time.Time, error)
 	Alive()
 }
 

@@ -64,9 +64,17 @@ func (g guardedSpool) GapClosed(ctx context.Context, cameraID string, end time.T
 	return g.guard(func() error { return g.Spool.GapClosed(ctx, cameraID, end) })
 }
 
-func (g guardedSpool) AccountedBefore(ctx context.Context, cameraID string, now time.Time) (until time.Time, err error) {
+func (g guardedSpool) AccountedUntil(ctx context.Context, cameraID string) (until time.Time, err error) {
 	err = g.guard(func() (err error) {
-		until, err = g.Spool.AccountedBefore(ctx, cameraID, now)
+		until, err = g.Spool.AccountedUntil(ctx, cameraID)
+		return err
+	})
+	return until, err
+}
+
+func (g guardedSpool) AccountedBefore(ctx context.Context, cameraID string, moment time.Time) (until time.Time, err error) {
+	err = g.guard(func() (err error) {
+		until, err = g.Spool.AccountedBefore(ctx, cameraID, moment)
 		return err
 	})
 	return until, err

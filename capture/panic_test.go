@@ -87,9 +87,9 @@ func (m mined) GapClosed(ctx context.Context, id string, end time.Time) error {
 	m.pass("GapClosed")
 	return m.Spool.GapClosed(ctx, id, end)
 }
-func (m mined) AccountedBefore(ctx context.Context, id string, now time.Time) (time.Time, error) {
-	m.pass("AccountedBefore")
-	return m.Spool.AccountedBefore(ctx, id, now)
+func (m mined) AccountedUntil(ctx context.Context, id string) (time.Time, error) {
+	m.pass("AccountedUntil")
+	return m.Spool.AccountedUntil(ctx, id)
 }
 
 // Wherever a camera's code panics, and the spool's for it: the camera goes on, each
@@ -101,7 +101,7 @@ func TestPanicAnywhere(t *testing.T) {
 		"(*Camera).turn", "(*Camera).awaitWindow", "(*Camera).awaitEnd", "(*Camera).session", "(*Camera).complain", "(*edges).await", "(*edges).account",
 		"(*disk).append", "(*disk).syncNow", "(*disk).finishLate", "(*disk).lost", "(*meter).sample",
 		"spool.Room", "spool.Create", "spool.Begun", "spool.Grown", "spool.Finished", "spool.ClockOffset", "spool.GapOpened", "spool.GapBetween",
-		"spool.GapClosed", "spool.AccountedBefore", "spool.Alive",
+		"spool.GapClosed", "spool.AccountedUntil", "spool.Alive",
 	} {
 		t.Run(place, func(t *testing.T) {
 			t.Parallel()
@@ -120,7 +120,7 @@ func panicAt(t *testing.T, place string) {
 	}
 	windows[0].Start = 0
 	m := &mine{function: place}
-	if place != "(*Recorder).resume" && place != "spool.AccountedBefore" {
+	if place != "(*Recorder).resume" && place != "spool.AccountedUntil" {
 		m.after = time.Now().Add(30*time.Second + 17*frameTime)
 	}
 	m.left.Store(times)

@@ -43,6 +43,13 @@ func (l *brokenLedger) GapClosed(ctx context.Context, cameraID string, end time.
 	return l.Spool.GapClosed(ctx, cameraID, end)
 }
 
+func (l *brokenLedger) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
+	if l.broken.Load() {
+		return time.Time{}, errBroken
+	}
+	return l.Spool.AccountedUntil(ctx, cameraID)
+}
+
 func (l *brokenLedger) AccountedBefore(ctx context.Context, cameraID string, now time.Time) (time.Time, error) {
 	if l.broken.Load() {
 		return time.Time{}, errBroken

@@ -125,18 +125,24 @@ const lastStep = `SELECT id, segments_before FROM gaps WHERE camera_id = ?1 AND 
 // clock was set, nor what lies in the future: a clock that was set back shows these
 // times a second time.
 func (s *Spool) AccountedUntil(ctx context.Context, cameraID string) (time.Time, error) {
-	return s.AccountedBefore(ctx, cameraID, s.opts.Now())
+	now := s.opts.Now()
+	return s.accounted(ctx, cameraID, now, now.Add(maxLast))
 }
 
 // AccountedBefore is what AccountedUntil was at a moment: footage that began later does
 // not count.
-func (s *Spool) AccountedBefore(ctx context.Context, cameraID string, now time.Time) (time.Time, error) {
+func (s *Spool) AccountedBefore(ctx context.Context, cameraID string, moment time.Time) (time.Time, error) {
+	return s.accounted(ctx, cameraID, moment, moment)
+}
+
+// accounted leaves out footage that began after began.
+func (s *Spool) accounted(ctx context.Context, cameraID string, now, began time.Time) (time.Time, error) {
 	var us sql.NullInt64
 	err := s.ledger.db.QueryRowContext(ctx, `WITH step AS (`+lastStep+`)
 		SELECT max(at) FROM (
 			SELECT max(end_us) AS at FROM segments WHERE camera_id = ?1 AND end_us <= ?2 AND start_us <= ?4 AND rowid > coalesce((SELECT segments_before FROM step), 0) AND `+ours+`
 			UNION ALL SELECT max(max(start_us, end_us)) FROM gaps WHERE camera_id = ?1 AND max(start_us, end_us) <= ?2 AND id >= coalesce((SELECT id FROM step), 0))`,
-		cameraID, micros(now.Add(maxLast)), ClockStep, micros(now)).Scan(&us)
+		cameraID, micros(now.Add(maxLast)), ClockStep, micros(began)).Scan(&us)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, fmt.Errorf("ledger: camera %s: %w", cameraID, err)
 	}

@@ -53,9 +53,9 @@ func (s *Spool) noteSetBack(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ledger: list cameras: %w", err)
 	}
-	until := map[string]time.Time{}
+	until, then := map[string]time.Time{}, s.thenNow()
 	for _, camera := range cameras {
-		at, err := s.AccountedBefore(ctx, camera, s.thenNow())
+		at, err := s.accounted(ctx, camera, then, then.Add(maxLast))
 		if err != nil {
 			return err
 		}
