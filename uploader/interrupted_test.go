@@ -178,11 +178,10 @@ func TestPartSlowerThanTheStallLimit(t *testing.T) {
 	})
 }
 
-// The agent dies after the store has put the object together, and before that is
-// noted: nothing is sent again, and nothing is left open.
-func TestKilledAfterComplete(t *testing.T) {
-	n := newNetwork(t, "killed", s3test.Run(t, false, "killed"), false)
-	f := n.begin(1, 23<<20).finish()
+// completeUnheard has the store put the object together, and stops; from then on nothing
+// is learned from the store.
+func (n *network) completeUnheard(f *footage) {
+	n.t.Helper()
 	var completed atomic.Bool
 	n.set(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
 		switch {
@@ -195,12 +194,20 @@ func TestKilledAfterComplete(t *testing.T) {
 	})
 	n.start("127.0.0.1")
 	n.until(20*time.Second, func() string {
-		if d, err := n.spool.Deliveries(t.Context(), f.seg.ID); err != nil || d[0].State != spool.Stored {
+		if d, err := n.spool.Deliveries(n.t.Context(), f.seg.ID); err != nil || d[0].State != spool.Stored {
 			return fmt.Sprintf("the object to be stored: %+v, %v", d, err)
 		}
 		return ""
 	})
 	n.stop()
+}
+
+// The agent dies after the store has put the object together, and before that is
+// noted: nothing is sent again, and nothing is left open.
+func TestKilledAfterComplete(t *testing.T) {
+	n := newNetwork(t, "killed", s3test.Run(t, false, "killed"), false)
+	f := n.begin(1, 23<<20).finish()
+	n.completeUnheard(f)
 	// As if the row had not been written.
 	if err := n.spool.DeliveryRejected(t.Context(), f.seg.ID, "primary", "killed", time.Now().Add(-time.Minute)); err != nil {
 		t.Fatal(err)
@@ -223,24 +230,7 @@ func TestKilledAfterComplete(t *testing.T) {
 func TestGivenUpAfterComplete(t *testing.T) {
 	n := newNetwork(t, "givenup", s3test.Run(t, false, "givenup"), false)
 	arrived := n.begin(1, 23<<20).finish()
-	var completed atomic.Bool
-	n.set(func(w http.ResponseWriter, r *http.Request, _ []byte) bool {
-		switch {
-		case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
-			completed.Store(true)
-		case completed.Load():
-			panic(http.ErrAbortHandler) // nothing more is learned from the store
-		}
-		return false
-	})
-	n.start("127.0.0.1")
-	n.until(20*time.Second, func() string {
-		if d, err := n.spool.Deliveries(t.Context(), arrived.seg.ID); err != nil || d[0].State != spool.Stored {
-			return fmt.Sprintf("the object to be stored: %+v, %v", d, err)
-		}
-		return ""
-	})
-	n.stop()
+	n.completeUnheard(arrived)
 	lost := n.begin(2, 1<<20).finish()
 	// As if the row had not been written.
 	err := n.spool.DeliveryRejected(t.Context(), arrived.seg.ID, "primary", "killed", time.Now().Add(-time.Minute))

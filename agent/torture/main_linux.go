@@ -84,18 +84,23 @@ func torture(ctx context.Context, o options) error {
 	if o.recheck != "" {
 		return judgeAgain(ctx, o.recheck)
 	}
-	dir, kept := o.dir, true
-	if dir == "" {
+	return inside(o.dir, "; --check with that directory judges it once more", func(dir string) error { return run(ctx, o, dir) })
+}
+
+// inside does something in a directory: a temporary one is kept on failure, and what can
+// be done with it is said.
+func inside(dir, use string, do func(dir string) error) error {
+	kept := dir != ""
+	if !kept {
 		var err error
 		if dir, err = os.MkdirTemp("", "recording-agent-torture-"); err != nil {
 			return err
 		}
-		kept = false
 	}
-	err := run(ctx, o, dir)
+	err := do(dir)
 	switch {
 	case err != nil:
-		fmt.Printf("What there is to look at is in %s; --check %s judges it once more.\n", dir, dir)
+		fmt.Printf("What there is to look at is in %s%s.\n", dir, use)
 	case !kept:
 		_ = os.RemoveAll(dir)
 	}

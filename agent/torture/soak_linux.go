@@ -43,30 +43,11 @@ func soak(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := inside(o.dir, func(dir string) error { return runSoak(ctx, o, dir) }); err != nil {
+	if err := inside(o.dir, "", func(dir string) error { return runSoak(ctx, o, dir) }); err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		return 1
 	}
 	return 0
-}
-
-// inside does something in a directory: a temporary one is kept on failure.
-func inside(dir string, do func(dir string) error) error {
-	kept := dir != ""
-	if !kept {
-		var err error
-		if dir, err = os.MkdirTemp("", "recording-agent-soak-"); err != nil {
-			return err
-		}
-	}
-	err := do(dir)
-	switch {
-	case err != nil:
-		fmt.Printf("What there is to look at is in %s.\n", dir)
-	case !kept:
-		_ = os.RemoveAll(dir)
-	}
-	return err
 }
 
 func runSoak(ctx context.Context, o options, dir string) error {
