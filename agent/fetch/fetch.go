@@ -229,6 +229,9 @@ func (c *copying) stretch(ctx context.Context) error {
 	defer body.Close()
 	buf := make([]byte, 256<<10)
 	for c.at < c.object.Size {
+		if err := ctx.Err(); err != nil { // what is on its way already would be read to its end
+			return err
+		}
 		n, err := body.Read(buf[:min(int64(len(buf)), c.object.Size-c.at)])
 		if n > 0 {
 			if _, werr := c.f.WriteAt(buf[:n], c.at); werr != nil {
