@@ -174,7 +174,7 @@ func checkLinks(t *testing.T, dir string) {
 		if err != nil {
 			t.Error(err)
 		}
-		for _, l := range regexp.MustCompile(`\]\(([^)#: ]+)`).FindAllStringSubmatch(string(text), -1) {
+		for _, l := range regexp.MustCompile(`\]\(([^)#: ]+)[)#]`).FindAllStringSubmatch(string(text), -1) {
 			if _, err := os.Lstat(filepath.Join(filepath.Dir(file), l[1])); err != nil { // links are absolute
 				t.Errorf("%s leads nowhere: %v", filepath.Base(file), err)
 			}
