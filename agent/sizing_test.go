@@ -99,7 +99,9 @@ func TestSizingOfRequests(t *testing.T) {
 			parts = (rate*1e6/8*300 + part - 1) / part
 			return parts, paidFor(parts) * 288 * 30
 		}
-		dollars := func(requests int) string { return strconv.FormatFloat(float64(requests)/1000*0.005, 'f', 2, 64) + " USD" }
+		dollars := func(requests int) string {
+			return strconv.FormatFloat(float64(requests)/1000*0.005, 'f', 2, 64) + " USD"
+		}
 		parts, requests := month(partSize)
 		_, fewer := month(16 << 20)
 		for i, want := range map[int]string{2: strconv.Itoa(parts), 3: strconv.Itoa(requests), 4: dollars(requests), 5: dollars(fewer)} {
