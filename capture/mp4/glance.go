@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"recording-agent/capture/media"
 )
@@ -132,12 +131,4 @@ func lastIntactIn(f io.ReaderAt, from, size int64) (*partSpan, error) {
 			return &span, err
 		}
 	}
-}
-
-// End is when the pictures of a segment that was glanced at end.
-func (r Result) End(start time.Time) time.Time {
-	if r.Pictures > 0 {
-		return start.Add(r.Pictures)
-	}
-	return start.Add(r.Duration)
 }
