@@ -5,6 +5,7 @@ package spool
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -153,5 +154,41 @@ func TestLeftoversThatGo(t *testing.T) {
 		if got := state(t, s, rec.ID).State; got != Missing {
 			t.Errorf("the row is %s", got)
 		}
+	}
+}
+
+// A file that cannot be read behind the cameras does not keep the others from getting their
+// rows, nor one that only its index can be read of, and both are taken in when they can be read.
+func TestUnreadableWhileTakingIn(t *testing.T) {
+	dir, had := withoutLedger(t, 1, 30)
+	disk := failingCamera(t, dir, "camera-0")
+	files, err := os.ReadDir(filepath.Join(dir, segmentsDir, "camera-0"))
+	must(t, err)
+	whole, rest := files[3].Name(), files[7].Name()
+	deaf := whole
+	disk.Fail(func(op disktest.Kind, path string) syscall.Errno {
+		if op == disktest.Reading && strings.HasSuffix(path, deaf) {
+			return syscall.EIO
+		}
+		return 0
+	})
+	s := prepared(t, open(t, dir))
+	r, err := s.TakeIn(t.Context())
+	if err != nil || r != (Recovery{Adopted: len(had) - 2, Failed: 1}) || s.Leftovers().Count != 1 {
+		t.Errorf("taken in: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	deaf = rest
+	if r, err := s.readAll(t.Context(), hurried); err != nil || r != (Recovery{Failed: 1}) || s.Leftovers().Count != 2 {
+		t.Errorf("read: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Adopted: 1, Failed: 1}) {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	deaf = "none"
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{}) || s.Leftovers().Count != 0 {
+		t.Errorf("once it can be read: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	if got := kept(t, s); !reflect.DeepEqual(got, had) {
+		t.Errorf("%d segments had rows, %d have", len(had), len(got))
 	}
 }
