@@ -206,7 +206,7 @@ func (s *Spool) planPresent(ctx context.Context) error {
 		all = append(all, d.Name)
 	}
 	names, _ := json.Marshal(all) // of strings: it cannot fail
-	segs, err := s.segments(ctx, `WHERE state = 'finished' AND (SELECT count(*) FROM deliveries
+	segs, err := s.segments(ctx, `WHERE state IN ('recording','finished') AND (SELECT count(*) FROM deliveries
 		WHERE segment_id = segments.id AND destination IN (SELECT value FROM json_each(?))) < ? ORDER BY start_us`, string(names), len(s.opts.Destinations))
 	if err != nil {
 		return err

@@ -44,7 +44,7 @@ func (s *Spool) TakeIn(ctx context.Context) (Recovery, error) {
 			return r, err
 		}
 	}
-	if r == (Recovery{}) {
+	if s.Intake().Of == 0 {
 		return r, nil
 	}
 	return r, s.planPresent(ctx) // what was revived may be owed more than it was
