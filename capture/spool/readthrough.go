@@ -184,7 +184,9 @@ func (s *Spool) readThrough(ctx context.Context, seg Segment, p pace, r *Recover
 			Msg("the disk returns other bytes than were taken over from another recorder: the segment is adopted as it is now; look at the disk")
 	}
 	crashpoint.Here("file read through")
-	if err := s.readWhole(ctx, seg, result); err != nil {
+	if err := s.readWhole(ctx, seg, result); errors.Is(err, ErrTransition) {
+		return nil // deleted meanwhile, or read by whoever was about to
+	} else if err != nil {
 		return err
 	}
 	crashpoint.Here("checksum noted")
