@@ -165,26 +165,28 @@ func TestUnreadableWhileTakingIn(t *testing.T) {
 	files, err := os.ReadDir(filepath.Join(dir, segmentsDir, "camera-0"))
 	must(t, err)
 	whole, rest := files[3].Name(), files[7].Name()
-	deaf := whole
-	disk.Fail(func(op disktest.Kind, path string) syscall.Errno {
-		if op == disktest.Reading && strings.HasSuffix(path, deaf) {
-			return syscall.EIO
-		}
-		return 0
-	})
+	deaf := func(to string) {
+		disk.Fail(func(op disktest.Kind, path string) syscall.Errno {
+			if op == disktest.Reading && strings.HasSuffix(path, to) {
+				return syscall.EIO
+			}
+			return 0
+		})
+	}
+	deaf(whole)
 	s := prepared(t, open(t, dir))
 	r, err := s.TakeIn(t.Context())
 	if err != nil || r != (Recovery{Adopted: len(had) - 2, Failed: 1}) || s.Leftovers().Count != 1 {
 		t.Errorf("taken in: %+v, %v, left %+v", r, err, s.Leftovers())
 	}
-	deaf = rest
+	deaf(rest)
 	if r, err := s.readAll(t.Context(), hurried); err != nil || r != (Recovery{Failed: 1}) || s.Leftovers().Count != 2 {
 		t.Errorf("read: %+v, %v, left %+v", r, err, s.Leftovers())
 	}
 	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Adopted: 1, Failed: 1}) {
 		t.Errorf("again: %+v, %v", r, err)
 	}
-	deaf = "none"
+	disk.Fail(nil)
 	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{}) || s.Leftovers().Count != 0 {
 		t.Errorf("once it can be read: %+v, %v, left %+v", r, err, s.Leftovers())
 	}
