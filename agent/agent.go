@@ -106,8 +106,9 @@ func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
 	return now
 }
 
-// startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
-// then cameras and uploads. after is what ended the last run in this process.
+// startAndRun keeps to an order: lock and ledger, a look at what the last run has left, and
+// only then cameras and uploads. What takes long of the rest goes on behind them. after is
+// what ended the last run in this process.
 func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, after error) (err error) {
 	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies()}
 	a.at("the ledger is opened")
@@ -125,22 +126,18 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 		stopStatus() // its answers need the ledger
 		err = errors.Join(err, a.spool.Close())
 	}()
-	a.at("what the last run left is settled")
-	found, err := a.spool.Recover(ctx)
+	a.at("it is looked what the last run left")
+	found, err := a.spool.Prepare(ctx)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("recover what the last run left: %w", err)
+		return fmt.Errorf("look what the last run left: %w", err)
 	}
-	if found != (spool.Recovery{}) {
-		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
-			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
-	}
+	a.sayFound(found)
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.leftovers = a.newLeftovers()
-	a.sayLeftovers(a.spool.Leftovers())
 	a.build()
 	return a.run(ctx)
 }
@@ -190,7 +187,7 @@ func (a *agent) buildRetention() {
 	c := a.cfg.Retention
 	a.retention = uploader.NewRetention(uploader.RetentionOptions{
 		Files: a.spool, CentralConfigured: a.cfg.Central.URL != "", Anywhere: len(a.uploaders) > 0, Disk: a.spool.Disk, Log: a.log, Now: a.now,
-		Inodes: a.spool.Inodes, Refused: a.spool.WasRefused,
+		Inodes: a.spool.Inodes, Refused: a.spool.WasRefused, TakingIn: a.spool.TakingIn,
 		Sending: func(id string) bool {
 			return slices.ContainsFunc(a.uploaders, func(u *uploader.Uploader) bool { return u.Sending(id) })
 		},
@@ -288,7 +285,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
-	rest.Go(func() error { return a.inbox.Run(ctx) })
+	rest.Go(func() error { return a.runInbox(ctx) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
 	for _, u := range a.uploaders {
 		rest.Go(func() error { return u.Run(behind) })
@@ -298,7 +295,8 @@ func (a *agent) run(stop context.Context) error {
 	}
 	rest.Go(func() error { return a.retention.Run(behind) })
 	rest.Go(func() error { return a.watchDisk(ctx, renew) })
-	rest.Go(func() error { return a.recoverAgain(ctx, leftoversFirst) })
+	rest.Go(func() error { return a.takeIn(ctx) })
+	rest.Go(func() error { return a.spool.ReadThrough(ctx) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })

@@ -32,6 +32,13 @@ var places = []string{
 	"object stored:1", "object stored:3", "delivery stored:2", "object verified:1", "delivery verified:2",
 	"register attempted:2", "registered at central:1", "report taken:1", "report taken:4", "file deleted:1",
 	"loss noted:1", "file given up:1",
+	"newest adopted:1", "files adopted:1", "file read through:1", "file read through:4", "checksum noted:2",
+}
+
+// takesIn are places that the agent comes to when its ledger was lost.
+func takesIn(place string) bool {
+	name, _, _ := strings.Cut(place, ":")
+	return slices.Contains([]string{"newest adopted", "files adopted", "file read through", "checksum noted"}, name)
 }
 
 // TestCrashBetweenSteps ends the agent between any two steps of the tables in
@@ -50,7 +57,13 @@ func TestCrashBetweenSteps(t *testing.T) {
 			} else {
 				h.putIntoInbox(file)
 			}
+			if takesIn(place) {
+				h.losesLedger()
+			}
 			h.diesAt(place)
+			if takesIn(place) { // and once more, while it takes in what that has left
+				h.diesAt("checksum noted:1")
+			}
 			h.toStore.Set(wiretest.Fault{})
 			h.start()
 			time.Sleep(3 * time.Second)
@@ -71,6 +84,29 @@ func TestCrashBetweenSteps(t *testing.T) {
 			h.arrived([]brought{file})
 		})
 	}
+}
+
+// losesLedger has the agent record for a while without a store, ends it as kill -9 does, and
+// removes its ledger.
+func (h *host) losesLedger() {
+	h.t.Helper()
+	h.toStore.Set(wiretest.Fault{Cut: true})
+	h.toRows.Set(wiretest.Fault{Cut: true}) // what central has ids of would get others
+	h.start()
+	h.until(time.Minute, func() string {
+		if n := len(h.files()); n < 8 {
+			return fmt.Sprintf("eight files, there are %d", n)
+		}
+		return ""
+	})
+	_ = h.agent.Process.Kill()
+	_ = h.agent.Wait()
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(filepath.Join(h.data(), "ledger.db"+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			h.t.Fatal(err)
+		}
+	}
+	h.toRows.Set(wiretest.Fault{})
 }
 
 // diesAt runs the agent up to a place.

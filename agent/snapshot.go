@@ -17,7 +17,7 @@ func (a *agent) snapshot(ctx context.Context) (status.Snapshot, error) {
 	if ctx.Err() != nil {
 		return status.Snapshot{}, ctx.Err()
 	}
-	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: ledger.heldBack, Disk: a.diskState(ledger.losses)}
+	s := status.Snapshot{Version: version(), ClientName: a.cfg.Agent.ClientName, Started: a.started, Clock: a.clockStatus(), HeldBack: ledger.heldBack, Disk: a.diskState(ledger.losses), TakingIn: a.takingIn()}
 	if err != nil {
 		s.Ledger = &status.LedgerTrouble{Cause: err.Error(), Remedy: readRemedy, Known: ledger.at}
 	}

@@ -89,6 +89,10 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	if n.free >= n.brink || ctx.Err() != nil {
 		return "", nil
 	}
+	if r.opts.TakingIn() {
+		r.soon = true
+		return n.String() + ", and what the last run has left is still being taken in", nil
+	}
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 

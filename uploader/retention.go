@@ -44,6 +44,7 @@ type RetentionOptions struct {
 	Disk              func() (free, total uint64, err error) // where the files are
 	Inodes            func() (free, total uint64, err error) // files that there is room for; nil: no limit is known
 	Refused           func() spool.Refusal                   // of room for footage since it was last asked; nil: that is not known
+	TakingIn          func() bool                            // there are files that are not listed yet; nil: there never are
 	Sending           func(segmentID string) bool            // it is on its way, and perhaps safe in a moment; nil: none is
 	Log               zerolog.Logger
 	Now               func() time.Time
@@ -60,6 +61,7 @@ type Retention struct {
 	stuck map[string]waiting // files that could not be deleted
 	fails int                // of this look, of files that had not failed before
 	again int                // the same, of those that had
+	soon  bool               // in a moment there will be more that can be deleted
 
 	step         func(before, now time.Time) time.Duration // by which the host's clock was set
 	seen         time.Time                                 // by it, at the last look
@@ -87,6 +89,7 @@ type DiskStatus struct {
 
 const (
 	retainEvery = 5 * time.Second
+	retainSoon  = 200 * time.Millisecond
 	// reapShare bounds what looking for files costs where there are very many: a
 	// fiftieth of the time.
 	reapShare = 50
@@ -103,6 +106,9 @@ const (
 func NewRetention(o RetentionOptions) *Retention {
 	if o.Sending == nil {
 		o.Sending = func(string) bool { return false }
+	}
+	if o.TakingIn == nil {
+		o.TakingIn = func() bool { return false }
 	}
 	if o.Inodes == nil {
 		o.Inodes = func() (uint64, uint64, error) { return 0, 0, nil }
@@ -137,9 +143,12 @@ func (r *Retention) Run(ctx context.Context) error {
 			return nil
 		case <-next.C:
 		}
-		next.Reset(retainEvery)
-		r.fails, r.again = 0, 0
+		r.fails, r.again, r.soon = 0, 0, false
 		err := r.makeRoom(ctx)
+		next.Reset(retainEvery)
+		if r.soon {
+			next.Reset(retainSoon)
+		}
 		if began := time.Now(); began.After(reapAt) {
 			err = errors.Join(err, r.reap(ctx))
 			reapAt = began.Add(reapShare * time.Since(began))

@@ -29,10 +29,18 @@ type statusAnswer struct {
 	Disk         diskAnswer          `json:"disk"`
 	Clock        clockAnswer         `json:"clock"`
 	Ledger       *ledgerAnswer       `json:"ledger_trouble"`
+	TakingIn     takingInAnswer      `json:"taking_in"`
 	CameraStatus []cameraAnswer      `json:"camera_status"`
 	Destinations []destinationAnswer `json:"destinations"`
 	Central      *centralAnswer      `json:"central"`
 	CameraSync   *cameraSyncAnswer   `json:"camera_sync"`
+}
+
+type takingInAnswer struct {
+	Files       int   `json:"files"`
+	Bytes       int64 `json:"bytes"`
+	Unread      int   `json:"unread_segments"`
+	UnreadBytes int64 `json:"unread_bytes"`
 }
 
 type syncStatus struct {
@@ -194,7 +202,7 @@ func answerStatus(s Snapshot) statusAnswer {
 	a := statusAnswer{
 		Status: "running", Schedules: len(s.Schedules), Cameras: len(s.Cameras), RecordingInfo: []recordingInfo{}, CameraStatus: []cameraAnswer{}, Destinations: []destinationAnswer{},
 		Agent: agentAnswer{Version: s.Version, ClientName: s.ClientName, Started: moment(s.Started), FreeBytes: s.Disk.FreeBytes}, Disk: answerDisk(s.Disk),
-		Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
+		TakingIn: takingInAnswer(s.TakingIn), Clock: clockAnswer{s.Clock.State, s.HeldBack, orNull(s.Clock.Message), orNull(s.Clock.Remedy)},
 	}
 	if l := s.Ledger; l != nil {
 		a.Ledger = &ledgerAnswer{l.Cause, orNull(l.Remedy), moment(l.Known)}

@@ -38,6 +38,7 @@ type overviewAnswer struct {
 	Agent      overviewAgent     `json:"agent"`
 	Disk       overviewDisk      `json:"disk"`
 	Clock      clockAnswer       `json:"clock"`
+	TakingIn   takingInAnswer    `json:"taking_in"`
 	Central    *centralAnswer    `json:"central"`
 	CameraSync *cameraSyncAnswer `json:"camera_sync"`
 	Cameras    int               `json:"cameras"`
@@ -66,7 +67,7 @@ func (s *Server) overview(w http.ResponseWriter, r *http.Request) {
 	known := answerStatus(snap)
 	a := overviewAnswer{
 		Agent: overviewAgent{snap.Version, snap.ClientName, moment(snap.Started), moment(s.opts.Now()), orNull(s.opts.Unready())},
-		Disk:  overviewDisk{known.Disk, nil}, Clock: known.Clock, Central: known.Central, CameraSync: known.CameraSync,
+		Disk:  overviewDisk{known.Disk, nil}, Clock: known.Clock, TakingIn: known.TakingIn, Central: known.Central, CameraSync: known.CameraSync,
 		Cameras: known.Cameras, Recording: known.ActiveRecordings, Problems: len(s.opts.Problems()),
 	}
 	if d, fills := snap.Disk.FullIn(); fills {

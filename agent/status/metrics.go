@@ -135,6 +135,9 @@ var ofAgent = []metric[Snapshot]{
 	gauge("disk_fill_bytes_per_second", "How fast the disk fills, by all programs, at most within the last minute.", nil, func(s Snapshot) float64 { return s.Disk.FillRate }),
 	gauge("disk_full_in_seconds", "When the disk will be full if it goes on to fill as it does; +Inf while it does not fill.", nil, fullIn),
 	gauge("disk_trouble", "1 while the disk is nearly full and nothing makes room.", nil, func(s Snapshot) float64 { return yes(s.Disk.Trouble != "") }),
+	gauge("taking_in_files", "Files of the last run that are not in the ledger yet.", nil, func(s Snapshot) float64 { return float64(s.TakingIn.Files) }),
+	gauge("taking_in_unread_segments", "Segments that have yet to be read whole, before they are uploaded.", nil, func(s Snapshot) float64 { return float64(s.TakingIn.Unread) }),
+	gauge("taking_in_unread_bytes", "Their size.", nil, func(s Snapshot) float64 { return float64(s.TakingIn.UnreadBytes) }),
 	counter("segments_lost_total", "Segments deleted for want of room before any destination had them.", nil, func(s Snapshot) float64 { return float64(s.Disk.LostSegments) }),
 	counter("segments_lost_bytes_total", "Their size.", nil, func(s Snapshot) float64 { return float64(s.Disk.LostBytes) }),
 }

@@ -14,6 +14,7 @@ type Snapshot struct {
 	Clock        Clock
 	Ledger       *LedgerTrouble // nil: it is read
 	HeldBack     int            // segments that wait for the clock
+	TakingIn     TakingIn
 	Cameras      []Camera
 	Destinations []Destination
 	Schedules    []Schedule
@@ -26,6 +27,14 @@ type Snapshot struct {
 type LedgerTrouble struct {
 	Cause, Remedy string
 	Known         time.Time // zero: nothing is
+}
+
+// TakingIn is what of the last run is still to be taken in.
+type TakingIn struct {
+	Files       int   // without a row in the ledger
+	Bytes       int64 // of these, as far as it is known
+	Unread      int   // segments that have yet to be read whole, before they are uploaded
+	UnreadBytes int64
 }
 
 // Disk is what there is of the disk that segments are written to.

@@ -27,11 +27,11 @@ func (s *Spool) primary() string {
 
 // A finished segment has something to say when it is not registered yet, or once
 // it is verified at the primary destination, ?1; mirrors hold nothing up. Without
-// a destination it is complete as it is. One that is deleted has something to say
+// a destination it is complete as it is, once it was read through. One that is deleted has something to say
 // if central had refused it and is asked again, or if it was deleted before central
 // knew; without a central server it had never been tried there.
 const unreported = `central_state IN ('none','registered','recording') AND (
-	   state = 'finished' AND (central_state = 'none' OR NOT EXISTS (
+	   state = 'finished' AND (central_state = 'none' OR checksum <> '' AND NOT EXISTS (
 		SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state IN ('pending','stored') AND destination = ?1))
 	OR ` + unreportedElse + `)`
 

@@ -74,6 +74,10 @@ type Due struct {
 	Limit       int
 }
 
+// sendable are finished segments that were read through: without its checksum nobody could
+// say whether an object is the segment.
+const sendable = `segments.state = 'finished' AND segments.checksum <> ''`
+
 // DueDeliveries lists finished segments that are not yet verified at a
 // destination: those tried least often first, so that none that always fails can
 // hold up others, and of these the oldest first.
@@ -82,7 +86,7 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 	if !q.EndedBefore.IsZero() {
 		before = micros(q.EndedBefore)
 	}
-	jobs, err := s.jobs(ctx, `WHERE `+ready+` AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'
+	jobs, err := s.jobs(ctx, `WHERE `+ready+` AND destination = ? AND deliveries.state IN ('pending','stored') AND `+sendable+`
 		AND (next_us <= ? OR next_us > ?) AND end_us >= ? AND end_us < ? ORDER BY attempts, start_us LIMIT ?`,
 		q.Destination, micros(q.Now), micros(q.Now.Add(tooFar)), micros(q.EndedFrom), before, q.Limit)
 	if err != nil {
@@ -94,7 +98,7 @@ func (s *Spool) DueDeliveries(ctx context.Context, q Due) ([]Job, error) {
 // FinishedDelivery is the delivery of a finished segment that is not yet verified;
 // nil when there is nothing left to do.
 func (s *Spool) FinishedDelivery(ctx context.Context, segmentID, destination string) (*Job, error) {
-	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND segments.state = 'finished'`,
+	return s.job(ctx, `WHERE `+ready+` AND segments.id = ? AND destination = ? AND deliveries.state IN ('pending','stored') AND `+sendable,
 		segmentID, destination)
 }
 

@@ -46,8 +46,9 @@ const worth = `CASE
 // believed was first seen behind it.
 func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore time.Time, limit int) ([]Local, error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT `+segmentColumns+`, `+worth+` AS worth FROM segments
-		WHERE state = 'finished' AND (?3 = 0 OR CASE dated WHEN 'later' THEN 0 WHEN 'never' THEN seen_us <> 0 AND seen_us < ?3 ELSE end_us < ?3 END) ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
-		centralConfigured, s.names(false), micros(endedBefore), limit)
+		WHERE state = 'finished' AND (?3 = 0 OR CASE dated WHEN 'later' THEN 0 WHEN 'never' THEN seen_us <> 0 AND seen_us < ?3 ELSE end_us < ?3 END)
+			AND (?5 = 0 OR start_us <= ?5) ORDER BY worth, dated = 'later', iif(dated = 'later', rowid, start_us) LIMIT ?4`,
+		centralConfigured, s.names(false), micros(endedBefore), limit, micros(s.intake.oldest()))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list local segments: %w", err)
 	}
@@ -63,12 +64,13 @@ func (s *Spool) Locals(ctx context.Context, centralConfigured bool, endedBefore 
 	return out, rows.Err()
 }
 
-// LocalBytes is how much the files of finished segments take on this host.
+// LocalBytes is how much the files of finished segments take on this host, with those that
+// have no row yet.
 func (s *Spool) LocalBytes(ctx context.Context) (n int64, err error) {
 	if err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(sum(size), 0) FROM segments WHERE state = 'finished'`).Scan(&n); err != nil {
 		return 0, fmt.Errorf("ledger: size of local segments: %w", err)
 	}
-	return n, nil
+	return n + s.Intake().Bytes, nil
 }
 
 // GiveUp deletes the file of a finished segment that is not safe, because there is
@@ -85,6 +87,7 @@ func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) (lost Worth,
 	if err != nil {
 		return 0, err
 	}
+	s.readBeforeLoss(ctx, l.Segment)
 	err = s.ledger.one(ctx, "give up", l.ID, `UPDATE segments SET given_up = ? WHERE id = ? AND state = 'finished'`, reason, l.ID)
 	if err != nil {
 		return 0, err

@@ -144,6 +144,9 @@ func (s *Spool) rowAgain(ctx context.Context, id string, r *Recovery) error {
 	if err != nil {
 		return err
 	}
+	if seg.State == Finished && seg.Checksum == "" && seg.Dated != DatedLater {
+		return s.readThrough(ctx, seg, hurried, r)
+	}
 	return s.recoverRow(ctx, seg, r)
 }
 
@@ -185,14 +188,10 @@ func (s *Spool) directoryAgain(ctx context.Context, name string) error {
 }
 
 func (s *Spool) fileAgain(ctx context.Context, path string, r *Recovery) error {
-	name, err := s.file(path)
-	if err != nil {
-		return err
-	}
 	if err := s.Present(); err != nil {
 		return err
 	}
-	err = s.adoptFile(ctx, name, path, r)
+	err := s.adoptLater(ctx, path, r)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, mp4.ErrNotSegment) {
 		return nil
 	}

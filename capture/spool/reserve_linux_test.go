@@ -83,7 +83,7 @@ func TestOpensOnAFullDisk(t *testing.T) {
 	if err := errors.Join(err, f.Close(), s.Begun(t.Context(), seg)); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.RegisterAttempted(t.Context(), seg.ID), s.Registered(t.Context(), seg.ID, "rec-1"), s.Finished(t.Context(), seg.ID, seg.Start, mp4.Result{Size: 10 << 20, Duration: time.Minute}), s.Close()); err != nil {
+	if err := errors.Join(s.RegisterAttempted(t.Context(), seg.ID), s.Registered(t.Context(), seg.ID, "rec-1"), s.Finished(t.Context(), seg.ID, seg.Start, mp4.Result{Size: 10 << 20, Checksum: "AAAAAAAAAAA=", Duration: time.Minute}), s.Close()); err != nil {
 		t.Fatal(err)
 	}
 

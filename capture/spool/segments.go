@@ -19,31 +19,46 @@ func (s *Spool) Begun(ctx context.Context, seg Segment) error {
 	return s.insert(ctx, "begun", seg)
 }
 
-// adopted makes the row of a finished file that had none.
-func (s *Spool) adopted(ctx context.Context, seg Segment) error {
-	return s.insert(ctx, "adopted", seg)
+// adopted makes the rows of files that had none: all of them, or none. That a file is not
+// read through yet says its empty checksum.
+func (s *Spool) adopted(ctx context.Context, segs ...Segment) error {
+	return s.insert(ctx, "adopted", segs...)
 }
 
-func (s *Spool) insert(ctx context.Context, verb string, seg Segment) error {
-	dated, by := s.stampOf(seg)
+func (s *Spool) insert(ctx context.Context, verb string, segs ...Segment) error {
+	id := ""
 	err := s.ledger.tx(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO segments
-			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
-			 video_codec, audio_codec, width, height, frame_rate, frames, dated, boot, booted_us)
-			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
-			seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
-			seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
-			seg.FrameRate, seg.Frames, dated, by.boot, by.booted)
-		if err != nil {
-			return err
+		for _, seg := range segs {
+			id = seg.ID
+			dated, by := s.stampOf(seg)
+			if verb == "adopted" {
+				dated, by = s.stampOfFound(seg)
+			}
+			if err := s.insertRow(ctx, tx, seg, dated, by); err != nil {
+				return err
+			}
 		}
-		return s.plan(ctx, tx, seg)
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("ledger: %s %s: %w", verb, seg.ID, err)
+		return fmt.Errorf("ledger: %s %s: %w", verb, id, err)
 	}
 	s.changed()
 	return nil
+}
+
+func (s *Spool) insertRow(ctx context.Context, tx *sql.Tx, seg Segment, dated Dating, by stamp) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO segments
+			(id, camera_id, camera_name, client_name, schedule_id, path, state, start_us, end_us, duration_us, recorded_us, size, checksum,
+			 video_codec, audio_codec, width, height, frame_rate, frames, dated, boot, booted_us)
+			VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		seg.ID, seg.CameraID, seg.CameraName, seg.ClientName, seg.ScheduleID, seg.Path, seg.State, micros(seg.Start), micros(seg.End),
+		seg.Duration.Microseconds(), seg.Recorded.Microseconds(), seg.Size, seg.Checksum, seg.VideoCodec, seg.AudioCodec, seg.Width, seg.Height,
+		seg.FrameRate, seg.Frames, dated, by.boot, by.booted)
+	if err != nil {
+		return err
+	}
+	return s.plan(ctx, tx, seg)
 }
 
 // OwnKey is a key that only this segment can have, for when its own is taken.

@@ -78,7 +78,7 @@ func (s *Spool) settleGapsBy(ctx context.Context, tx *sql.Tx, at time.Time, came
 			AND segments.end_us > gaps.start_us + 1000 AND segments.start_us <= ?2
 			AND segments.rowid > coalesce((SELECT segments_before FROM gaps step WHERE step.camera_id = gaps.camera_id AND step.cause = ?3 AND step.id <= gaps.id
 				ORDER BY step.id DESC LIMIT 1), 0)
-			AND state IN ('finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
+			AND state IN ('recording','finished','deleted') AND segments.boot = gaps.boot AND `+ours+`),
 		max(start_us, iif(boot = '', ?1, (SELECT coalesce(max(max(start_us, end_us)), 0) FROM segments WHERE segments.boot = gaps.boot))))
 		WHERE end_us = 0 AND `+cameras, known, now, ClockStep)
 	if err != nil {
@@ -109,7 +109,21 @@ func (s *Spool) settleEnd(ctx context.Context, seg Segment) error {
 	case next.Sub(seg.End) > maxLast:
 		return s.GapBetween(ctx, seg.CameraID, seg.End, next, AgentStopped, "lost when the agent or the host was killed")
 	}
-	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, micros(next), seg.ID)
+	return s.ledger.one(ctx, "end", seg.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state IN ('recording','finished')`, micros(next), seg.ID)
+}
+
+// keepEnd keeps the end of a segment that was noted before anything was recorded: what is
+// missing was counted from there. Where less could be read than was seen then, a gap
+// follows.
+func (s *Spool) keepEnd(ctx context.Context, before Segment) error {
+	now, err := s.Segment(ctx, before.ID)
+	if err != nil || now.End.Equal(before.End) {
+		return err
+	}
+	if before.End.Sub(now.End) > maxLast {
+		return s.GapBetween(ctx, now.CameraID, now.End, before.End, DiskFailed, "it cannot be read any more")
+	}
+	return s.ledger.one(ctx, "end", now.ID, `UPDATE segments SET end_us = ? WHERE id = ? AND state = 'finished'`, micros(before.End), now.ID)
 }
 
 // follows is the beginning of what the ledger has of a camera after a segment. What was
@@ -129,26 +143,33 @@ func (s *Spool) follows(ctx context.Context, seg Segment) (time.Time, error) {
 	return fromMicros(us), nil
 }
 
-// unplayed notes that nothing of a segment can be played: its time is missing, up to what
-// the ledger has after it, else to where the agent is last known to have run. A gap that
-// is open since before holds it already.
-func (s *Spool) unplayed(ctx context.Context, id string, cause Cause, detail string) error {
+// unplayed notes that nothing of a segment can be played: its time is missing, up to where
+// it was seen to end, or to what the ledger has after it, else to where the agent is last
+// known to have run, and not beyond a moment unless that is zero. A gap that holds its
+// beginning holds it already.
+func (s *Spool) unplayed(ctx context.Context, id string, before time.Time, cause Cause, detail string) error {
 	seg, err := s.Segment(ctx, id)
 	if err != nil || seg.Dated == DatedLater {
 		return err // what is before the next one is noted when that has got its time
 	}
-	var open bool
-	err = s.ledger.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM gaps WHERE camera_id = ? AND end_us = 0 AND start_us <= ?)`,
-		seg.CameraID, micros(seg.Start)).Scan(&open)
+	var held bool
+	err = s.ledger.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM gaps WHERE camera_id = ?1 AND start_us <= ?2 AND (end_us = 0 OR end_us > ?2))`,
+		seg.CameraID, micros(seg.Start)).Scan(&held)
 	if err != nil {
 		return fmt.Errorf("ledger: look what is missing around segment %s: %w", id, err)
 	}
-	seg.End = seg.Start
-	next, err := s.follows(ctx, seg)
+	next := seg.End
+	if next.IsZero() {
+		seg.End = seg.Start
+		next, err = s.follows(ctx, seg)
+	}
 	if next.IsZero() && !s.before.After(s.thenNow()) {
 		next = s.before
 	}
-	if err != nil || open || !next.After(seg.Start) {
+	if !before.IsZero() && before.Before(next) {
+		next = before
+	}
+	if err != nil || held || !next.After(seg.Start) {
 		return err
 	}
 	return s.GapBetween(ctx, seg.CameraID, seg.Start, next, cause, detail)

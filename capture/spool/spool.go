@@ -66,7 +66,8 @@ type Spool struct {
 	clock  *clock                      // nil: it is believed
 	kept   ClockReport                 // as the ledger knows it; FollowClock's
 
-	left leftovers
+	left   leftovers
+	intake intake
 
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
@@ -85,7 +86,7 @@ type Spool struct {
 var ErrLocked = errors.New("another agent is running on this data directory")
 
 // Open locks the data directory and opens its ledger, creating what is not there
-// yet. Recover has to follow before anything is recorded or uploaded.
+// yet. Prepare has to follow before anything is recorded or uploaded.
 func Open(ctx context.Context, o Options) (*Spool, error) {
 	err := private.Directory(o.Dir)
 	if err == nil {

@@ -38,6 +38,15 @@ func (s *Spool) stampOf(seg Segment) (Dating, stamp) {
 	return Dated, stamp{}
 }
 
+// stampOfFound is that of a segment whose file was found: an earlier run has recorded it,
+// whatever this one's clock has shown.
+func (s *Spool) stampOfFound(seg Segment) (Dating, stamp) {
+	if s.clock != nil && !foreign(seg.ID) && seg.Start.Before(notBefore) {
+		return DatedLater, stamp{}
+	}
+	return Dated, stamp{}
+}
+
 // gapStamp is what the row of a gap keeps of the clock that its start was read from;
 // nothing if that was believed.
 func (s *Spool) gapStamp(start time.Time) stamp {
@@ -103,6 +112,10 @@ const keepEvery = time.Minute
 // one goroutine. Once the clock is set, what was recorded before gets its times.
 func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	r, before := s.clock.report(), s.kept.State
+	taking := s.intake.lasts() // what has no row yet is to get its times together with the rest
+	if taking && r.State == ClockSet && before != ClockSet {
+		return r, nil
+	}
 	if opened := r.State != before; opened || s.dueToKeep(r) {
 		if err := s.keepClock(ctx, r); err != nil {
 			return r, err
@@ -113,7 +126,11 @@ func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	}
 	switch r.State {
 	case ClockSet:
-		err := errors.Join(s.date(ctx, r), s.seeUndated(ctx, r.Now))
+		var err error
+		if !taking {
+			err = s.date(ctx, r)
+		}
+		err = errors.Join(err, s.seeUndated(ctx, r.Now))
 		if before != ClockSet {
 			err = errors.Join(err, s.accountAbsence(ctx, r.Now))
 		}

@@ -88,12 +88,17 @@ func (s *Spool) TakeOver(ctx context.Context, seg Segment, source string, check 
 // takeAgain takes a file whose bytes have a row already: because a crash left the
 // original, because somebody has brought it twice, or because our copy was lost.
 func (s *Spool) takeAgain(ctx context.Context, known, seg Segment, source string, check func(name string) error) error {
-	if !known.Start.Equal(seg.Start) || known.Size != seg.Size || known.Checksum != seg.Checksum {
-		return &KnownError{known}
-	}
 	name, err := s.file(known.Path)
+	if err == nil && known.State == Finished && known.Checksum == "" { // it was taken in, and not read yet
+		if err = s.readThrough(ctx, known, hurried, &Recovery{}); err == nil {
+			known, err = s.Segment(ctx, known.ID)
+		}
+	}
 	if err != nil {
 		return err
+	}
+	if !known.Start.Equal(seg.Start) || known.Size != seg.Size || known.Checksum != seg.Checksum {
+		return &KnownError{known}
 	}
 	_, err = os.Stat(name)
 	switch {
@@ -260,29 +265,4 @@ func removeOriginal(source string) error {
 		return fmt.Errorf("%w: %w", ErrLeftBehind, err)
 	}
 	return syncDirs(filepath.Dir(source))
-}
-
-// readFile says what the file of a segment holds, after a crash or without a row.
-// Our own is finished first; another recorder's is read as it is.
-func readFile(name, segmentID string) (mp4.Result, error) {
-	if !foreign(segmentID) {
-		return recoverFile(name)
-	}
-	f, err := openFile(name, os.O_RDONLY)
-	if err != nil {
-		return mp4.Result{}, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return mp4.Result{}, err
-	}
-	found, err := mp4.ReadForeign(f, st.Size())
-	if err == nil {
-		found.Checksum, err = mp4.Checksum(f, st.Size())
-	}
-	if err != nil {
-		return mp4.Result{}, fmt.Errorf("read %s: %w", filepath.Base(name), err)
-	}
-	return found.Result, nil
 }

@@ -22,7 +22,7 @@ func (s *Spool) Footage(ctx context.Context, cameraID string, from, to time.Time
 			(SELECT 1 FROM json_each(?2) WHERE NOT EXISTS (SELECT 1 FROM deliveries
 				WHERE segment_id = segments.id AND destination = value AND deliveries.state = 'verified'))
 		FROM segments WHERE camera_id = ?1 AND end_us > ?3 AND start_us < ?4 AND state <> 'empty'
-		UNION ALL SELECT id, start_us, 0, state, 0 FROM segments WHERE state = 'recording' AND camera_id = ?1 AND start_us < ?4`,
+		UNION ALL SELECT id, start_us, 0, state, 0 FROM segments WHERE state = 'recording' AND end_us = 0 AND camera_id = ?1 AND start_us < ?4`,
 		cameraID, s.names(false), micros(from), micros(to))
 	if err != nil {
 		return nil, fmt.Errorf("ledger: footage of camera %s: %w", cameraID, err)

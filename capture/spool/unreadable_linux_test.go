@@ -5,6 +5,7 @@ package spool
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,7 +87,7 @@ func TestLeftoversAreRecoveredAgain(t *testing.T) {
 
 	s, said := spoken(t, s.Dir())
 	r, err := s.Recover(t.Context())
-	if err != nil || r != (Recovery{Failed: 3}) {
+	if err != nil || r != (Recovery{Adopted: 1, Failed: 3}) { // a file that can be read gets its row
 		t.Errorf("recovery: %+v, %v\n%s", r, err, said)
 	}
 	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Failed: 3}) {
@@ -100,7 +101,7 @@ func TestLeftoversAreRecoveredAgain(t *testing.T) {
 	yard.Fail(nil)
 	now := begin(t, s, "yard", epoch.Add(time.Hour)) // of this run: its row comes later
 	now.parts(t, 1)
-	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Recovered: 1, Adopted: 2}) {
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Recovered: 2, Adopted: 1}) {
 		t.Errorf("again on the disk that is well: %+v, %v\n%s", r, err, said)
 	}
 	if l := s.Leftovers(); l.Count != 0 || l.Cause != nil {
@@ -140,16 +141,56 @@ func TestLeftoversThatGo(t *testing.T) {
 		return 0
 	})
 	s = open(t, s.Dir())
-	if r, err := s.Recover(t.Context()); err != nil || r != (Recovery{Failed: 3}) || s.Leftovers().Count != 2 {
+	if r, err := s.Recover(t.Context()); err != nil || r != (Recovery{Adopted: 1, Failed: 3}) || s.Leftovers().Count != 2 {
 		t.Fatalf("recovery: %+v, %v, left %+v", r, err, s.Leftovers())
 	}
 	for _, rec := range []*recording{row, file} {
 		must(t, os.Remove(filepath.Join(s.Dir(), rec.Path)))
 	}
-	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Missing: 1}) {
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Missing: 2}) {
 		t.Errorf("again: %+v, %v", r, err)
 	}
-	if got := state(t, s, row.ID).State; got != Missing {
-		t.Errorf("the row is %s", got)
+	for _, rec := range []*recording{row, file} {
+		if got := state(t, s, rec.ID).State; got != Missing {
+			t.Errorf("the row is %s", got)
+		}
+	}
+}
+
+// A file that cannot be read behind the cameras does not keep the others from getting their
+// rows, nor one that only its index can be read of, and both are taken in when they can be read.
+func TestUnreadableWhileTakingIn(t *testing.T) {
+	dir, had := withoutLedger(t, 1, 30)
+	disk := failingCamera(t, dir, "camera-0")
+	files, err := os.ReadDir(filepath.Join(dir, segmentsDir, "camera-0"))
+	must(t, err)
+	whole, rest := files[3].Name(), files[7].Name()
+	deaf := func(to string) {
+		disk.Fail(func(op disktest.Kind, path string) syscall.Errno {
+			if op == disktest.Reading && strings.HasSuffix(path, to) {
+				return syscall.EIO
+			}
+			return 0
+		})
+	}
+	deaf(whole)
+	s := prepared(t, open(t, dir))
+	r, err := s.TakeIn(t.Context())
+	if err != nil || r != (Recovery{Adopted: len(had) - 2, Failed: 1}) || s.Leftovers().Count != 1 {
+		t.Errorf("taken in: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	deaf(rest)
+	if r, err := s.readAll(t.Context(), hurried); err != nil || r != (Recovery{Failed: 1}) || s.Leftovers().Count != 2 {
+		t.Errorf("read: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{Adopted: 1, Failed: 1}) {
+		t.Errorf("again: %+v, %v", r, err)
+	}
+	disk.Fail(nil)
+	if r, err := s.RecoverAgain(t.Context()); err != nil || r != (Recovery{}) || s.Leftovers().Count != 0 {
+		t.Errorf("once it can be read: %+v, %v, left %+v", r, err, s.Leftovers())
+	}
+	if got := kept(t, s); !reflect.DeepEqual(got, had) {
+		t.Errorf("%d segments had rows, %d have", len(had), len(got))
 	}
 }

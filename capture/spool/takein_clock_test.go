@@ -1,0 +1,60 @@
+package spool
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// What was recorded under a clock that was not set, and has lost its ledger, gets its times
+// together: also if the clock is set while only some of it has rows.
+func TestClockIsSetWhileTakingIn(t *testing.T) {
+	account := func(meanwhile bool) string {
+		b := newUnset(t)
+		for range 50 {
+			b.record(10)
+		}
+		b.kill()
+		must(t, os.Remove(filepath.Join(b.dir, "ledger.db")))
+		b.host.reboot(unix0.Add(30*time.Second), "second")
+		o := testOptions(t, b.dir)
+		o.Now, o.Clock, o.Destinations = b.host.now, b.host.clock(), nil
+		var err error
+		b.Spool, err = Open(t.Context(), o)
+		must(t, err)
+		defer b.Spool.Close()
+		prepared(t, b.Spool)
+		files := b.intake.next(20)
+		var r Recovery
+		must(t, b.takeInFiles(t.Context(), files, &r))
+		b.intake.taken(len(files))
+		set := func() {
+			b.host.set(epoch.Add(time.Hour))
+			b.follow()
+		}
+		if meanwhile {
+			set()
+			if n, err := b.HeldBack(t.Context()); err != nil || n < len(files) {
+				t.Errorf("%d wait for their times, %v; of one boot all get them together", n, err)
+			}
+		}
+		_, err = b.TakeIn(t.Context())
+		must(t, err)
+		_, err = b.readAll(t.Context(), hurried)
+		must(t, err)
+		if !meanwhile {
+			set()
+		}
+		b.follow()
+		_, err = b.readAll(t.Context(), hurried)
+		must(t, err)
+		if n, err := b.HeldBack(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d still wait for their times, %v", n, err)
+		}
+		return b.account()
+	}
+	if at, after := account(true), account(false); at != after {
+		t.Errorf("set meanwhile:\n%s\nafterwards:\n%s", at, after)
+	}
+}
