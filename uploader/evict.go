@@ -25,8 +25,8 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask how much of the disk is free: %w", err)
 	}
-	rate := r.fill.measure(r.opts.Now(), free)
-	brink := spool.KeptFree + max(brinkBytes, uint64(min(rate*brinkAhead.Seconds(), float64(total)/10)))
+	rate, lasting := r.fill.measure(r.opts.Now(), free)
+	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
 	trouble := ""
 	if free < wanted {
@@ -139,15 +139,20 @@ type fill struct {
 
 func (f *fill) deleted(bytes int64) { f.removed += bytes }
 
-// measure returns the fastest of the last minute, in bytes per second.
-func (f *fill) measure(now time.Time, free uint64) (rate float64) {
+// measure returns the fastest of the last minute, in bytes per second, and at what rate
+// the disk fills lastingly: as fast as over the last minute, and no faster than at
+// present. One large copy is no reason to give up footage that nothing else has.
+func (f *fill) measure(now time.Time, free uint64) (fastest, lasting float64) {
+	present := 0.0
 	if passed := now.Sub(f.at).Seconds(); !f.at.IsZero() && passed > 0 {
-		f.rates[f.next] = max(0, (float64(f.free)-float64(free)+float64(f.removed))/passed)
+		present = max(0, (float64(f.free)-float64(free)+float64(f.removed))/passed)
+		f.rates[f.next] = present
 		f.next = (f.next + 1) % len(f.rates)
 	}
 	f.at, f.free, f.removed = now, free, 0
 	for _, r := range f.rates {
-		rate = max(rate, r)
+		fastest = max(fastest, r)
+		lasting += r / float64(len(f.rates))
 	}
-	return rate
+	return fastest, min(lasting, present)
 }

@@ -334,6 +334,32 @@ func TestRoomIsMadeBeforeItIsNeeded(t *testing.T) {
 	})
 }
 
+// TestBurstsCostNothingThatIsNotSafe: another program writes much at once, and then no
+// more. What is left would have lasted for less than a minute of that.
+func TestBurstsCostNothingThatIsNotSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		s.verify(0)
+		began := time.Now()
+		disk := func() (uint64, uint64, error) {
+			free := uint64(spool.KeptFree + 1600<<20)
+			if time.Since(began) > time.Minute {
+				free -= 400 << 20
+			}
+			return free, 1 << 40, nil
+		}
+		r := s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+		after(3 * time.Minute)
+		if got := s.states(4); got != "dfff" {
+			t.Errorf("states %s: only what is safe makes room ahead of a burst", got)
+		}
+		if trouble := r.Status().Trouble; trouble != "" {
+			t.Errorf("1200 MB are free, and it is said that %s", trouble)
+		}
+	})
+}
+
 // TestWhatIsBeingSentIsSpared as long as there is something else.
 func TestWhatIsBeingSentIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
