@@ -41,6 +41,7 @@ func (a *agent) problems() []status.Problem {
 	room := a.retention.Status()
 	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0}, complaint{"the ledger cannot be read", a.reader.trouble.Trouble(), 0},
 		complaint{"what the last run has recorded is not all taken up", a.leftovers.Trouble(), 0},
+		complaint{"the agent's own code has failed", a.ownPanics(), 0},
 		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
 	for i, d := range a.cfg.Destinations() {
 		if s := a.uploaders[i].Status(); d.Required {
