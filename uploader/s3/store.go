@@ -134,6 +134,7 @@ func newClient(ctx context.Context, o Options) (*s3.Client, *keys, error) {
 		so.UsePathStyle = o.PathStyle || o.Checksum == ChecksumCRC32C
 		so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // ours are explicit
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		so.APIOptions = append(so.APIOptions, limitAnswers)
 		if o.Checksum == ChecksumCRC32C {
 			so.APIOptions = append(so.APIOptions, leaveAcceptEncodingUnsigned)
 		}
