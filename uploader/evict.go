@@ -29,8 +29,8 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
 	trouble := ""
-	if free < wanted {
-		trouble, err = r.evict(ctx, need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6})
+	if n := (need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
+		trouble, err = r.evictSeen(ctx, n)
 	}
 	if trouble == "" && err == nil {
 		trouble, err = r.makeOtherRoom(ctx)
@@ -92,6 +92,27 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
+// evictSeen is evict of what is seen to make room. Where it does not, no more is given
+// up for a while.
+func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err error) {
+	now, brink := r.opts.Now(), n.brink
+	held := r.owed.holds(now, n.free)
+	if held {
+		n.brink = 0
+	}
+	r.given = 0
+	trouble, err = r.evict(ctx, n)
+	if held && err == nil && trouble == "" && n.free < brink {
+		return r.nearlyFull(n, "what was deleted last has not made room yet", "a snapshot, a second name or a program that reads them keeps the bytes of deleted files; recording goes on while there is room"), nil
+	}
+	if r.given > 0 {
+		if free, _, derr := r.opts.Disk(); derr == nil {
+			r.owed.note(now, n.free, free, r.given)
+		}
+	}
+	return trouble, err
+}
+
 func (r *Retention) nearlyFull(n need, why, remedy string) string {
 	r.brink.Failed(why, remedy)
 	return n.String() + ", and " + why
@@ -111,6 +132,7 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if !gone {
 		return false
 	}
+	r.given += uint64(l.Size)
 	log := r.logOf(l.Segment)
 	switch {
 	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):
@@ -130,14 +152,19 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 
 // fill measures how fast the disk fills, by whichever program.
 type fill struct {
-	at      time.Time
-	free    uint64
-	removed int64       // by us, since then
-	rates   [12]float64 // of the last minute
-	next    int
+	at    time.Time
+	free  uint64
+	rates [12]float64 // of the last minute
+	next  int
 }
 
-func (f *fill) deleted(bytes int64) { f.removed += bytes }
+// left notes what is free once files were deleted. That a file system may free their
+// bytes only later makes the disk no fuller.
+func (f *fill) left(free uint64) {
+	if !f.at.IsZero() {
+		f.free = free
+	}
+}
 
 // measure returns the fastest of the last minute, in bytes per second, and at what rate
 // the disk fills lastingly: as fast as over the last minute, and no faster than at
@@ -145,11 +172,11 @@ func (f *fill) deleted(bytes int64) { f.removed += bytes }
 func (f *fill) measure(now time.Time, free uint64) (fastest, lasting float64) {
 	present := 0.0
 	if passed := now.Sub(f.at).Seconds(); !f.at.IsZero() && passed > 0 {
-		present = max(0, (float64(f.free)-float64(free)+float64(f.removed))/passed)
+		present = max(0, (float64(f.free)-float64(free))/passed)
 		f.rates[f.next] = present
 		f.next = (f.next + 1) % len(f.rates)
 	}
-	f.at, f.free, f.removed = now, free, 0
+	f.at, f.free = now, free
 	for _, r := range f.rates {
 		fastest = max(fastest, r)
 		lasting += r / float64(len(f.rates))

@@ -54,12 +54,15 @@ type RetentionOptions struct {
 type Retention struct {
 	opts  RetentionOptions
 	fill  fill
+	owed  owed
+	given uint64 // bytes of what was given up at this look
 	brink *outage.Outage
 	held  *outage.Outage
 	blind *outage.Outage
 	stuck map[string]waiting // files that could not be deleted
 	fails int                // of this look, of files that had not failed before
 	again int                // the same, of those that had
+	fewer bool               // files are there than when it was last asked how much is free
 
 	step         func(before, now time.Time) time.Duration // by which the host's clock was set
 	seen         time.Time                                 // by it, at the last look
@@ -144,6 +147,7 @@ func (r *Retention) Run(ctx context.Context) error {
 			err = errors.Join(err, r.reap(ctx))
 			reapAt = began.Add(reapShare * time.Since(began))
 		}
+		r.sawRoom()
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -166,7 +170,7 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 	if err == nil {
 		delete(r.stuck, seg.ID)
 		r.held.Recovered()
-		r.fill.deleted(seg.Size)
+		r.fewer = true
 		return true
 	}
 	if ctx.Err() == nil {

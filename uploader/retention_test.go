@@ -360,6 +360,47 @@ func TestBurstsCostNothingThatIsNotSafe(t *testing.T) {
 	})
 }
 
+// TestRoomThatDeletingDoesNotMake: the file system frees late (btrfs, ZFS), or a snapshot
+// keeps what is deleted. The files that nothing else has must not all go for that.
+func TestRoomThatDeletingDoesNotMake(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after time.Duration // room is there so long after it was made
+		most  int           // segments given up in ten minutes
+	}{{"at once", 0, 2}, {"late", 30 * time.Second, 2}, {"never", time.Hour, 14}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 200
+				s := newStorage(t, n) // of 1000 bytes each
+				defer s.close()
+				s.verify(0)
+				deleted := map[int]time.Time{}
+				disk := func() (uint64, uint64, error) {
+					free := uint64(spool.KeptFree + brinkBytes - 2500) // what is safe does not do
+					for i, state := range s.states(n) {
+						if _, known := deleted[i]; state != 'f' && !known {
+							deleted[i] = time.Now()
+						}
+						if at, known := deleted[i]; known && time.Since(at) >= c.after {
+							free += 1000
+						}
+					}
+					return free, 1 << 40, nil
+				}
+				r := s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+				after(10 * time.Minute)
+				lost := countOf(s.states(n), 'm')
+				if lost < 2 || lost > c.most {
+					t.Errorf("%d segments were given up, want 2 to %d", lost, c.most)
+				}
+				if trouble := r.Status().Trouble; (trouble != "") != (c.name == "never") {
+					t.Errorf("the trouble is %q", trouble)
+				}
+			})
+		})
+	}
+}
+
 // TestWhatIsBeingSentIsSpared as long as there is something else.
 func TestWhatIsBeingSentIsSpared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
