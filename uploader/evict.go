@@ -92,12 +92,15 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
-// evictSeen is evict of what is seen to make room. Where it does not, no more is given
-// up for a while.
+// evictSeen is evict of what is seen to make room. Where it does not, no more that has no
+// other copy goes for a while.
 func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err error) {
 	now, brink := r.opts.Now(), n.brink
 	held := r.owed.holds(now, n.free)
-	if held {
+	switch {
+	case held && !r.opts.Anywhere: // what is safe has no other copy either
+		n.wanted, n.brink = 0, 0
+	case held:
 		n.brink = 0
 	}
 	r.given = 0
@@ -121,7 +124,11 @@ func (r *Retention) nearlyFull(n need, why, remedy string) string {
 // evictOne deletes one file to make room. What is lost with it is said loudly.
 func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if l.Worth == spool.Safe {
-		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
+		gone := r.delete(ctx, l.Segment, "room is needed, and it is safe")
+		if gone && !r.opts.Anywhere {
+			r.given += uint64(l.Size)
+		}
+		return gone
 	}
 	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
 	var lost spool.Worth // it may have arrived since it was listed

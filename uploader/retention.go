@@ -55,7 +55,7 @@ type Retention struct {
 	opts  RetentionOptions
 	fill  fill
 	owed  owed
-	given uint64 // bytes of what was given up at this look
+	given uint64 // bytes of what went at this look and has no other copy
 	brink *outage.Outage
 	held  *outage.Outage
 	blind *outage.Outage
