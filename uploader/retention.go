@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -181,18 +182,19 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 		} else {
 			r.fails++
 		}
-		r.held.Failed(withoutPath(err), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
+		r.held.Failed(withoutFile(err, seg.ID), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
 	}
 	return false
 }
 
-// withoutPath is what an operation on a file failed of, the same for all files.
-func withoutPath(err error) string {
+// withoutFile is what an operation on a segment's file, or its row, failed of: the same
+// for all segments, or each would be another trouble, and said.
+func withoutFile(err error, segmentID string) string {
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return file.Op + ": " + file.Err.Error()
 	}
-	return err.Error()
+	return strings.ReplaceAll(err.Error(), segmentID, "a segment")
 }
 
 func (r *Retention) logOf(seg spool.Segment) zerolog.Logger {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -356,6 +357,31 @@ func TestBurstsCostNothingThatIsNotSafe(t *testing.T) {
 		}
 		if trouble := r.Status().Trouble; trouble != "" {
 			t.Errorf("1200 MB are free, and it is said that %s", trouble)
+		}
+	})
+}
+
+// brimful is a spool whose ledger takes nothing any more.
+type brimful struct{ *spool.Spool }
+
+func (brimful) GiveUp(_ context.Context, l spool.Local, _ string) (spool.Worth, error) {
+	return 0, fmt.Errorf("ledger: give up %s: database or disk is full", l.ID)
+}
+
+// TestFullLedgerIsSaidOnce, not for each of the segments that could go.
+func TestFullLedgerIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 20)
+		defer s.close()
+		r := NewRetention(RetentionOptions{
+			Files: brimful{s.spool}, Anywhere: true, Keep: Keep{AfterUpload: true, MinFree: noMinimum}, Disk: s.smallDisk(0), Log: zerolog.New(&s.log), Now: time.Now,
+		})
+		_ = r.makeRoom(t.Context())
+		if n := strings.Count(s.log.String(), "cannot be deleted"); n != 1 {
+			t.Errorf("it is said %d times:\n%s", n, s.log.String())
+		}
+		if trouble := r.Status().Stuck; trouble.Since.IsZero() {
+			t.Error("it is no trouble")
 		}
 	})
 }
