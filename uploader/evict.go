@@ -161,7 +161,7 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 type fill struct {
 	at    time.Time
 	free  uint64
-	rates [12]float64 // of the last minute
+	rates [12]float64 // of the last minute, from looks retainEvery apart
 	next  int
 }
 
@@ -177,16 +177,18 @@ func (f *fill) left(free uint64) {
 // the disk fills lastingly: as fast as over the last minute, and no faster than at
 // present. One large copy is no reason to give up footage that nothing else has.
 func (f *fill) measure(now time.Time, free uint64) (fastest, lasting float64) {
-	present := 0.0
-	if passed := now.Sub(f.at).Seconds(); !f.at.IsZero() && passed > 0 {
-		present = max(0, (float64(f.free)-float64(free))/passed)
-		f.rates[f.next] = present
+	passed := now.Sub(f.at)
+	switch {
+	case f.at.IsZero() || passed <= 0:
+		f.at, f.free = now, free
+	case passed >= retainEvery*9/10: // looks may follow each other faster
 		f.next = (f.next + 1) % len(f.rates)
+		f.rates[f.next] = max(0, (float64(f.free)-float64(free))/passed.Seconds())
+		f.at, f.free = now, free
 	}
-	f.at, f.free = now, free
 	for _, r := range f.rates {
 		fastest = max(fastest, r)
 		lasting += r / float64(len(f.rates))
 	}
-	return fastest, min(lasting, present)
+	return fastest, min(lasting, f.rates[f.next])
 }

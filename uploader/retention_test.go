@@ -361,6 +361,24 @@ func TestBurstsCostNothingThatIsNotSafe(t *testing.T) {
 	})
 }
 
+// TestLooksInQuickSuccession: a second's writing, seen by many looks, is no rate at which
+// a disk fills lastingly.
+func TestLooksInQuickSuccession(t *testing.T) {
+	var f fill
+	now, free := time.Unix(0, 0), uint64(10<<30)
+	for range 3 {
+		f.measure(now, free)
+		now = now.Add(retainEvery)
+	}
+	for range 25 {
+		now, free = now.Add(200*time.Millisecond), free-10<<20
+		f.measure(now, free)
+	}
+	if fastest, lasting := f.measure(now, free); lasting > 300<<20/60 || fastest < 40<<20 {
+		t.Errorf("250 MB in 5 s fill the disk at %.1f MB/s lastingly, and %.1f MB/s at the most", lasting/(1<<20), fastest/(1<<20))
+	}
+}
+
 // brimful is a spool whose ledger takes nothing any more.
 type brimful struct{ *spool.Spool }
 
