@@ -199,12 +199,12 @@ func (a *agent) buildRetention() {
 
 func (a *agent) buildUploader(d config.Destination, bandwidth *uploader.Bandwidth) *s3.Store {
 	so := storeOptions(d)
-	so.Throttle, so.Now = bandwidth, a.now
+	so.Throttle, so.Now, so.Panics = bandwidth, a.now, a.fleet.panics.Own()
 	store := s3.New(so)
 	o := uploader.Options{
 		Ledger: a.spool, Changed: a.spool.Subscribe(), Store: store, Destination: d.Name, Section: d.Section, Grace: uploadGrace, Log: a.log, Now: a.now,
 		Parallel: a.cfg.Upload.Parallel, Backlog: float64(a.cfg.Upload.BacklogShare) / 100, Bandwidth: bandwidth,
-		Latency: a.latencies.Verified(d.Name),
+		Latency: a.latencies.Verified(d.Name), Panics: a.fleet.panics.Own(),
 	}
 	if d.Live {
 		o.Grown = a.spool.SubscribeGrowth()
@@ -282,27 +282,27 @@ func (a *agent) run(stop context.Context) error {
 	behind, stopBehind := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopBehind(nil)
 	var rest errgroup.Group
-	rest.Go(func() error { return a.page.Run(behind) })
-	rest.Go(func() error { return a.watchdog(behind) })
-	rest.Go(func() error { return a.followClock(behind) })
-	rest.Go(func() error { return a.runInbox(ctx) })
-	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
+	rest.Go(a.part(behind, "following what pages show", func() error { return a.page.Run(behind) }))
+	rest.Go(a.part(behind, "telling systemd", func() error { return a.watchdog(behind) }))
+	rest.Go(a.part(behind, "following the clock", func() error { return a.followClock(behind) }))
+	rest.Go(a.part(ctx, "looking after the inbox", func() error { return a.runInbox(ctx) }))
+	rest.Go(a.part(behind, "following the configuration", func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) }))
 	for _, u := range a.uploaders {
-		rest.Go(func() error { return u.Run(behind) })
+		rest.Go(a.part(behind, "uploading", func() error { return u.Run(behind) }))
 	}
 	for _, k := range a.keepers {
-		rest.Go(func() error { return k.Run(behind) })
+		rest.Go(a.part(behind, "keeping a store in order", func() error { return k.Run(behind) }))
 	}
-	rest.Go(func() error { return a.retention.Run(behind) })
-	rest.Go(func() error { return a.watchDisk(ctx, renew) })
-	rest.Go(func() error { return a.takeIn(ctx) })
-	rest.Go(func() error { return a.spool.ReadThrough(ctx) })
+	rest.Go(a.part(behind, "making room", func() error { return a.retention.Run(behind) }))
+	rest.Go(a.part(ctx, "watching the disk", func() error { return a.watchDisk(ctx, renew) }))
+	rest.Go(a.part(ctx, "taking in what the last run has left", func() error { return a.takeIn(ctx) }))
+	rest.Go(a.part(ctx, "reading what the last run has left", func() error { return a.spool.ReadThrough(ctx) }))
 	if a.reconciler != nil {
-		rest.Go(func() error { return a.reconciler.Run(behind) })
-		rest.Go(func() error { return a.heartbeat.Run(behind) })
+		rest.Go(a.part(behind, "reporting to central", func() error { return a.reconciler.Run(behind) }))
+		rest.Go(a.part(behind, "sending heartbeats", func() error { return a.heartbeat.Run(behind) }))
 	}
 	if a.assigned != nil {
-		rest.Go(func() error { return a.assigned.Run(behind) })
+		rest.Go(a.part(behind, "following what central assigns", func() error { return a.assigned.Run(behind) }))
 	}
 	var cameras sync.WaitGroup
 	cameras.Go(func() { a.fleet.run(ctx) })

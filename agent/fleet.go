@@ -198,7 +198,7 @@ func (f *fleet) run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for ctx.Err() == nil {
-		f.follow(ctx, &running)
+		_ = f.panics.Own().Guard("following what is to be recorded", func() { f.follow(ctx, &running) }) // the cameras that run go on
 		select {
 		case <-ctx.Done():
 		case <-f.changed:

@@ -42,6 +42,7 @@ func (a *agent) problems() []status.Problem {
 	all = append(all, complaint{"the data directory cannot be used", a.disk.Trouble(), 0}, complaint{"the ledger cannot be read", a.reader.trouble.Trouble(), 0},
 		complaint{"what the last run has recorded is not all taken up", a.leftovers.Trouble(), 0},
 		complaint{"what the last run has recorded is still being taken in", a.intakeTrouble(), takingInFor},
+		complaint{"the agent's own code has failed", a.ownPanics(), 0},
 		complaint{"the disk is nearly full", room.Full, 0}, complaint{"local files cannot be deleted", room.Stuck, 0})
 	for i, d := range a.cfg.Destinations() {
 		if s := a.uploaders[i].Status(); d.Required {

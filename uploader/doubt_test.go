@@ -114,3 +114,20 @@ func TestDoubtEnds(t *testing.T) {
 		t.Errorf("%d files are left which are 30 days old", n)
 	}
 }
+
+// TestRingWhoseRoomComesLate: where nothing is uploaded each file is the only copy.
+func TestRingWhoseRoomComesLate(t *testing.T) {
+	h := newOnlyHere(t, 5) // of 1000 bytes each
+	disk := func() (uint64, uint64, error) { return 1<<40 - 1500, 1 << 41, nil }
+	h.r = NewRetention(RetentionOptions{
+		Files: h.spool, Disk: disk, Log: zerolog.New(&h.log), Now: func() time.Time { return h.clock },
+		Keep: Keep{AfterUpload: true, MinFree: func(uint64) uint64 { return 1 << 40 }},
+	})
+	for range 6 {
+		h.must(h.r.makeRoom(t.Context()))
+		h.clock = h.clock.Add(retainEvery)
+	}
+	if n := h.left(); n != 3 {
+		t.Errorf("%d files of 5 are left, and two would have made room", n)
+	}
+}

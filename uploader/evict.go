@@ -25,12 +25,12 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("ask how much of the disk is free: %w", err)
 	}
-	rate := r.fill.measure(r.opts.Now(), free)
-	brink := spool.KeptFree + max(brinkBytes, uint64(min(rate*brinkAhead.Seconds(), float64(total)/10)))
+	rate, lasting := r.fill.measure(r.opts.Now(), free)
+	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
 	trouble := ""
-	if free < wanted {
-		trouble, err = r.evict(ctx, need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6})
+	if n := (need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
+		trouble, err = r.evictSeen(ctx, n)
 	}
 	if trouble == "" && err == nil {
 		trouble, err = r.makeOtherRoom(ctx)
@@ -96,6 +96,30 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
+// evictSeen is evict of what is seen to make room. Where it does not, no more that has no
+// other copy goes for a while.
+func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err error) {
+	now, brink := r.opts.Now(), n.brink
+	held := r.owed.holds(now, n.free)
+	switch {
+	case held && !r.opts.Anywhere: // what is safe has no other copy either
+		n.wanted, n.brink = 0, 0
+	case held:
+		n.brink = 0
+	}
+	r.given = 0
+	trouble, err = r.evict(ctx, n)
+	if held && err == nil && trouble == "" && n.free < brink {
+		return r.nearlyFull(n, "what was deleted last has not made room yet", "a snapshot, a second name or a program that reads them keeps the bytes of deleted files; recording goes on while there is room"), nil
+	}
+	if r.given > 0 {
+		if free, _, derr := r.opts.Disk(); derr == nil {
+			r.owed.note(now, n.free, free, r.given)
+		}
+	}
+	return trouble, err
+}
+
 func (r *Retention) nearlyFull(n need, why, remedy string) string {
 	r.brink.Failed(why, remedy)
 	return n.String() + ", and " + why
@@ -104,7 +128,11 @@ func (r *Retention) nearlyFull(n need, why, remedy string) string {
 // evictOne deletes one file to make room. What is lost with it is said loudly.
 func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if l.Worth == spool.Safe {
-		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
+		gone := r.delete(ctx, l.Segment, "room is needed, and it is safe")
+		if gone && !r.opts.Anywhere {
+			r.given += uint64(l.Size)
+		}
+		return gone
 	}
 	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
 	var lost spool.Worth // it may have arrived since it was listed
@@ -115,6 +143,7 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if !gone {
 		return false
 	}
+	r.given += uint64(l.Size)
 	log := r.logOf(l.Segment)
 	switch {
 	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):
@@ -134,24 +163,36 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 
 // fill measures how fast the disk fills, by whichever program.
 type fill struct {
-	at      time.Time
-	free    uint64
-	removed int64       // by us, since then
-	rates   [12]float64 // of the last minute
-	next    int
+	at    time.Time
+	free  uint64
+	rates [12]float64 // of the last minute, from looks retainEvery apart
+	next  int
 }
 
-func (f *fill) deleted(bytes int64) { f.removed += bytes }
+// left notes what is free once files were deleted. That a file system may free their
+// bytes only later makes the disk no fuller.
+func (f *fill) left(free uint64) {
+	if !f.at.IsZero() {
+		f.free = free
+	}
+}
 
-// measure returns the fastest of the last minute, in bytes per second.
-func (f *fill) measure(now time.Time, free uint64) (rate float64) {
-	if passed := now.Sub(f.at).Seconds(); !f.at.IsZero() && passed > 0 {
-		f.rates[f.next] = max(0, (float64(f.free)-float64(free)+float64(f.removed))/passed)
+// measure returns the fastest of the last minute, in bytes per second, and at what rate
+// the disk fills lastingly: as fast as over the last minute, and no faster than at
+// present. One large copy is no reason to give up footage that nothing else has.
+func (f *fill) measure(now time.Time, free uint64) (fastest, lasting float64) {
+	passed := now.Sub(f.at)
+	switch {
+	case f.at.IsZero() || passed <= 0:
+		f.at, f.free = now, free
+	case passed >= retainEvery*9/10: // looks may follow each other faster
 		f.next = (f.next + 1) % len(f.rates)
+		f.rates[f.next] = max(0, (float64(f.free)-float64(free))/passed.Seconds())
+		f.at, f.free = now, free
 	}
-	f.at, f.free, f.removed = now, free, 0
 	for _, r := range f.rates {
-		rate = max(rate, r)
+		fastest = max(fastest, r)
+		lasting += r / float64(len(f.rates))
 	}
-	return rate
+	return fastest, min(lasting, f.rates[f.next])
 }

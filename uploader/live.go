@@ -45,9 +45,9 @@ func (u *Uploader) launchLive(ctx, uploads context.Context, f *flight) {
 			continue
 		}
 		f.Go(func() {
+			defer f.landed()
+			defer u.release(g.SegmentID, newest)
 			u.sendLive(uploads, l, number)
-			u.release(g.SegmentID, newest)
-			f.landed()
 		})
 	}
 }
@@ -104,7 +104,7 @@ func nextPart(open *spool.Upload, partSize, watermark int64, first bool) int {
 
 // sendLive sends one part.
 func (u *Uploader) sendLive(ctx context.Context, l *live, number int) {
-	err := u.livePart(ctx, l, number)
+	err := u.safely("sending a part ahead", func() error { return u.livePart(ctx, l, number) })
 	if err == nil {
 		u.succeeded(ctx, l.tries)
 		l.doubt, l.tries = false, 0

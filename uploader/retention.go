@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,6 +56,8 @@ type RetentionOptions struct {
 type Retention struct {
 	opts  RetentionOptions
 	fill  fill
+	owed  owed
+	given uint64 // bytes of what went at this look and has no other copy
 	brink *outage.Outage
 	held  *outage.Outage
 	blind *outage.Outage
@@ -62,6 +65,7 @@ type Retention struct {
 	fails int                // of this look, of files that had not failed before
 	again int                // the same, of those that had
 	soon  bool               // in a moment there will be more that can be deleted
+	fewer bool               // files are there than when it was last asked how much is free
 
 	step         func(before, now time.Time) time.Duration // by which the host's clock was set
 	seen         time.Time                                 // by it, at the last look
@@ -153,6 +157,7 @@ func (r *Retention) Run(ctx context.Context) error {
 			err = errors.Join(err, r.reap(ctx))
 			reapAt = began.Add(reapShare * time.Since(began))
 		}
+		r.sawRoom()
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -175,7 +180,7 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 	if err == nil {
 		delete(r.stuck, seg.ID)
 		r.held.Recovered()
-		r.fill.deleted(seg.Size)
+		r.fewer = true
 		return true
 	}
 	if ctx.Err() == nil {
@@ -186,18 +191,19 @@ func (r *Retention) remove(ctx context.Context, seg spool.Segment, do func(ctx c
 		} else {
 			r.fails++
 		}
-		r.held.Failed(withoutPath(err), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
+		r.held.Failed(withoutFile(err, seg.ID), "close what has them open, and look whether the disk and "+seg.Path+" can be written to")
 	}
 	return false
 }
 
-// withoutPath is what an operation on a file failed of, the same for all files.
-func withoutPath(err error) string {
+// withoutFile is what an operation on a segment's file, or its row, failed of: the same
+// for all segments, or each would be another trouble, and said.
+func withoutFile(err error, segmentID string) string {
 	var file *fs.PathError
 	if errors.As(err, &file) {
 		return file.Op + ": " + file.Err.Error()
 	}
-	return err.Error()
+	return strings.ReplaceAll(err.Error(), segmentID, "a segment")
 }
 
 func (r *Retention) logOf(seg spool.Segment) zerolog.Logger {

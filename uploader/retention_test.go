@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -332,6 +333,116 @@ func TestRoomIsMadeBeforeItIsNeeded(t *testing.T) {
 			t.Errorf("states %s when the disk would be full in 55 s", got)
 		}
 	})
+}
+
+// TestBurstsCostNothingThatIsNotSafe: another program writes much at once, and then no
+// more. What is left would have lasted for less than a minute of that.
+func TestBurstsCostNothingThatIsNotSafe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 4)
+		defer s.close()
+		s.verify(0)
+		began := time.Now()
+		disk := func() (uint64, uint64, error) {
+			free := uint64(spool.KeptFree + 1600<<20)
+			if time.Since(began) > time.Minute {
+				free -= 400 << 20
+			}
+			return free, 1 << 40, nil
+		}
+		r := s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+		after(3 * time.Minute)
+		if got := s.states(4); got != "dfff" {
+			t.Errorf("states %s: only what is safe makes room ahead of a burst", got)
+		}
+		if trouble := r.Status().Trouble; trouble != "" {
+			t.Errorf("1200 MB are free, and it is said that %s", trouble)
+		}
+	})
+}
+
+// TestLooksInQuickSuccession: a second's writing, seen by many looks, is no rate at which
+// a disk fills lastingly.
+func TestLooksInQuickSuccession(t *testing.T) {
+	var f fill
+	now, free := time.Unix(0, 0), uint64(10<<30)
+	for range 3 {
+		f.measure(now, free)
+		now = now.Add(retainEvery)
+	}
+	for range 25 {
+		now, free = now.Add(200*time.Millisecond), free-10<<20
+		f.measure(now, free)
+	}
+	if fastest, lasting := f.measure(now, free); lasting > 300<<20/60 || fastest < 40<<20 {
+		t.Errorf("250 MB in 5 s fill the disk at %.1f MB/s lastingly, and %.1f MB/s at the most", lasting/(1<<20), fastest/(1<<20))
+	}
+}
+
+// brimful is a spool whose ledger takes nothing any more.
+type brimful struct{ *spool.Spool }
+
+func (brimful) GiveUp(_ context.Context, l spool.Local, _ string) (spool.Worth, error) {
+	return 0, fmt.Errorf("ledger: give up %s: database or disk is full", l.ID)
+}
+
+// TestFullLedgerIsSaidOnce, not for each of the segments that could go.
+func TestFullLedgerIsSaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStorage(t, 20)
+		defer s.close()
+		r := NewRetention(RetentionOptions{
+			Files: brimful{s.spool}, Anywhere: true, Keep: Keep{AfterUpload: true, MinFree: noMinimum}, Disk: s.smallDisk(0), Log: zerolog.New(&s.log), Now: time.Now,
+		})
+		_ = r.makeRoom(t.Context())
+		if n := strings.Count(s.log.String(), "cannot be deleted"); n != 1 {
+			t.Errorf("it is said %d times:\n%s", n, s.log.String())
+		}
+		if trouble := r.Status().Stuck; trouble.Since.IsZero() {
+			t.Error("it is no trouble")
+		}
+	})
+}
+
+// TestRoomThatDeletingDoesNotMake: the file system frees late (btrfs, ZFS), or a snapshot
+// keeps what is deleted. The files that nothing else has must not all go for that.
+func TestRoomThatDeletingDoesNotMake(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after time.Duration // room is there so long after it was made
+		most  int           // segments given up in ten minutes
+	}{{"at once", 0, 2}, {"late", 30 * time.Second, 2}, {"never", time.Hour, 14}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n = 200
+				s := newStorage(t, n) // of 1000 bytes each
+				defer s.close()
+				s.verify(0)
+				deleted := map[int]time.Time{}
+				disk := func() (uint64, uint64, error) {
+					free := uint64(spool.KeptFree + brinkBytes - 2500) // what is safe does not do
+					for i, state := range s.states(n) {
+						if _, known := deleted[i]; state != 'f' && !known {
+							deleted[i] = time.Now()
+						}
+						if at, known := deleted[i]; known && time.Since(at) >= c.after {
+							free += 1000
+						}
+					}
+					return free, 1 << 40, nil
+				}
+				r := s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+				after(10 * time.Minute)
+				lost := countOf(s.states(n), 'm')
+				if lost < 2 || lost > c.most {
+					t.Errorf("%d segments were given up, want 2 to %d", lost, c.most)
+				}
+				if trouble := r.Status().Trouble; (trouble != "") != (c.name == "never") {
+					t.Errorf("the trouble is %q", trouble)
+				}
+			})
+		})
+	}
 }
 
 // TestWhatIsBeingSentIsSpared as long as there is something else.

@@ -17,6 +17,7 @@ import (
 
 	"recording-agent/capture/crashpoint"
 	"recording-agent/capture/outage"
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3"
 )
@@ -69,6 +70,7 @@ type Options struct {
 	Bandwidth   *Bandwidth                      // that the store keeps to
 	Grace       func(cause error) time.Duration // what uploads in flight get when the agent stops for that cause; nil: nothing
 	Latency     Observer                        // told how long after its last picture a segment was verified, in seconds; nil: nobody is
+	Panics      *panics.Page                    // where panics over one segment are reported; nil: to Log
 	Log         zerolog.Logger
 	Now         func() time.Time
 }
@@ -135,6 +137,9 @@ const (
 // New prepares an uploader.
 func New(o Options) *Uploader {
 	log := o.Log.With().Str("destination", o.Destination).Logger()
+	if o.Panics == nil {
+		o.Panics = panics.NewBook(log, o.Now).Own()
+	}
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval, pause.Multiplier, pause.RandomizationFactor = firstPause, longestPause, 2, 0.3
 	return &Uploader{
@@ -247,9 +252,9 @@ func (u *Uploader) launchDue(ctx, uploads context.Context, f *flight) error {
 				continue
 			}
 			f.Go(func() {
+				defer f.landed()
+				defer u.release(job.Segment.ID, l)
 				u.deliver(uploads, job, l)
-				u.release(job.Segment.ID, l)
-				f.landed()
 			})
 		}
 	}
@@ -298,7 +303,7 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job, l lane) {
 	}
 	if err == nil {
 		job = *now
-		err = u.step(ctx, job, l)
+		err = u.safely("uploading a segment", func() error { return u.step(ctx, job, l) })
 	} else {
 		err = &ledgerError{err}
 	}
@@ -314,6 +319,15 @@ func (u *Uploader) deliver(ctx context.Context, job spool.Job, l lane) {
 	default:
 		u.failed(ctx, job, err)
 	}
+}
+
+// safely makes an error of what the code panics over with one segment: that waits like
+// any other that fails, and the others do not.
+func (u *Uploader) safely(doing string, do func() error) (err error) {
+	if panicked := u.opts.Panics.Guard(doing, func() { err = do() }); panicked != nil {
+		return panicked
+	}
+	return err
 }
 
 // step is the table of states: what is pending is sent, what is stored is

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"recording-agent/capture/outage"
 )
@@ -68,6 +69,9 @@ const (
 	maxBody     = 64 << 10
 	maxHeader   = 16 << 10
 	drainWithin = 2 * time.Second
+	// maxConnections is how many are open at once; others wait. Each takes an open file,
+	// and recording needs some as well.
+	maxConnections = 256
 )
 
 // Run serves until ctx ends. A port that is taken is reported and tried again:
@@ -112,16 +116,16 @@ func (s *Server) serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 15 * time.Second, WriteTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: maxHeader,
+		ErrorLog: stdlog.New(io.Discard, "", 0), // whoever does not like the certificate, or goes, is no news
 	}
 	serve := server.Serve
 	if s.certificate != nil {
 		server.TLSConfig = s.certificate.config()
-		server.ErrorLog = stdlog.New(io.Discard, "", 0) // whoever does not like the certificate is no news
 		serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
 	}
 	s.opts.Log.Info().Str("address", l.Addr().String()).Bool("tls", s.certificate != nil).Msg("state is served")
 	done := make(chan error, 1)
-	go func() { done <- serve(l) }()
+	go func() { done <- serve(netutil.LimitListener(l, maxConnections)) }()
 	select {
 	case err := <-done:
 		return fmt.Errorf("serve the state: %w", err)

@@ -1,5 +1,5 @@
-// Package panics keeps a panic in one camera's code from ending the agent. What was
-// recovered enters; an error, a count for each camera and a readable log leave: the
+// Package panics keeps a panic in one camera's code, or in that of another part, from
+// ending the agent. What was recovered enters; an error, a count for each camera and a readable log leave: the
 // stack once for each place in the code, from then on a line at most once a minute.
 package panics
 
@@ -52,6 +52,9 @@ func NewBook(log zerolog.Logger, now func() time.Time) *Book {
 // Of returns a camera's page of the book; it is the same one whenever it is asked for.
 func (b *Book) Of(camera string) *Page { return &Page{book: b, camera: camera} }
 
+// Own is the page of the code that is no camera's.
+func (b *Book) Own() *Page { return b.Of("") }
+
 // Page is the panics of one camera.
 type Page struct {
 	book   *Book
@@ -99,7 +102,11 @@ func (p *Page) Caught(doing string, recovered any) *Error {
 
 // say says the first panic of a place with its stack. The mutex is held.
 func (b *Book) say(camera string, e *Error, now time.Time) {
-	event := b.log.Error().Str("camera", camera).Str("place", e.Place).Str("cause", e.What)
+	event, rest := b.log.Error(), "; the cameras go on, and it begins anew"
+	if camera != "" {
+		event, rest = event.Str("camera", camera), "; the camera goes on"
+	}
+	event = event.Str("place", e.Place).Str("cause", e.What)
 	at := b.places[e.Place]
 	switch {
 	case at == nil:
@@ -112,7 +119,7 @@ func (b *Book) say(camera string, e *Error, now time.Time) {
 	}
 	at.times++
 	at.said = now
-	event.Int("times", at.times).Str("remedy", Remedy).Msg("panic while " + e.Doing + "; the camera goes on")
+	event.Int("times", at.times).Str("remedy", Remedy).Msg("panic while " + e.Doing + rest)
 }
 
 // Guard does something, and makes an error of its panic; nil if there was none.

@@ -134,16 +134,32 @@ func (r redacted) Error() string {
 // or ours in a spelling of its own.
 var userInfo = regexp.MustCompile(`://[^/\s]*@`)
 
-// secretsOf lists the forms in which a URL's user info could appear in a text.
+// parameter is a secret that a camera wants in the path or the query: /user=admin&password=x,
+// /user=admin_password=x_channel=1, /live?token=x.
+var parameter = regexp.MustCompile(`(?i)(?:pass|passwd|password|pwd|psw|token|secret|auth|key)=([^&;/?#\s]+)`)
+
+// secretsOf lists the forms in which a URL's user info, or another secret in it, could
+// appear in a text. What holds another comes before that.
 func secretsOf(u *url.URL) []string {
-	if u.User == nil {
-		return nil
+	var all []string
+	if u.User != nil {
+		password, _ := u.User.Password()
+		basic := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password)) // authentication
+		all = append(all, u.User.String()+"@", basic, password, url.QueryEscape(password), url.PathEscape(password))
 	}
-	password, _ := u.User.Password()
-	login := base64.StdEncoding.EncodeToString([]byte(u.User.Username() + ":" + password)) // of basic authentication
+	login := len(all) // what follows may be a syllable of any text: not two characters
+	for _, found := range parameter.FindAllStringSubmatch(u.RequestURI(), -1) {
+		first, _, _ := strings.Cut(found[1], "_")
+		for _, value := range []string{found[1], first} {
+			all = append(all, value)
+			if plain, err := url.PathUnescape(value); err == nil {
+				all = append(all, plain, url.QueryEscape(plain))
+			}
+		}
+	}
 	var out []string
-	for _, s := range []string{u.User.String() + "@", login, password, url.QueryEscape(password), url.PathEscape(password)} {
-		if len(s) > 1 {
+	for i, s := range all {
+		if len(s) > 2 || len(s) == 2 && i < login {
 			out = append(out, s)
 		}
 	}

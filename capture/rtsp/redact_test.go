@@ -204,6 +204,28 @@ func TestForeignLoginIsNotTold(t *testing.T) {
 	}
 }
 
+// Many cameras take the password in the path or the query.
+func TestPasswordInThePathIsNotTold(t *testing.T) {
+	for _, path := range []string{
+		"/user=admin&password=s3cretword&channel=1&stream=0.sdp?real_stream", "/user=admin_password=s3cretword_channel=1_stream=0.sdp",
+		"/live?user=admin&pwd=s3cretword", "/live?User=admin&Passwd=s3cret_word%21&x=1", "/ch0;token=s3cretword",
+	} {
+		repeats := func(req *base.Request) string {
+			plain, _ := url.PathUnescape(req.URL.String())
+			return "there is no " + req.URL.String() + ", or " + plain
+		}
+		address := rtsptest.Scripted(t, rtsptest.Script{Answer: says(404, repeats, nil)})
+		s, err := NewSession(options(t, "rtsp://"+address+path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Run(t.Context(), &collector{enough: 1})
+		if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "_word") || !strings.Contains(err.Error(), "there is no") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 // A text of a camera or a library may hold the password in any place.
 func FuzzRedaction(f *testing.F) {
 	for _, p := range passwords {

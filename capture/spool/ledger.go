@@ -223,6 +223,7 @@ func (l *ledger) tx(ctx context.Context, do func(tx *sql.Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("begin a ledger transaction: %w", err)
 	}
+	defer func() { _ = tx.Rollback() }() // when do panics: else the only connection would never come back
 	if err := do(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}

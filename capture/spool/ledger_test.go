@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"context"
 	"database/sql"
 	"errors"
 	"net/url"
@@ -302,4 +303,19 @@ func unreportedCount(t *testing.T, s *Spool) int {
 		t.Errorf("%d segments are counted as unreported, %d are listed", n, len(list))
 	}
 	return n
+}
+
+// TestPanicInATransaction: the ledger has one connection, and whoever catches the panic
+// goes on to use it.
+func TestPanicInATransaction(t *testing.T) {
+	s := open(t, t.TempDir())
+	func() {
+		defer func() { _ = recover() }()
+		_ = s.ledger.tx(t.Context(), func(*sql.Tx) error { panic("an index out of range") })
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := s.LocalBytes(ctx); err != nil {
+		t.Error(err)
+	}
 }

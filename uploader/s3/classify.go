@@ -69,8 +69,14 @@ var known = map[string]Fault{
 	"KeyTooLongError":                    {Cause: "the object key is too long for the store", Remedy: "shorten s3.key", Scope: ScopeSegment},
 }
 
-// Classify explains an error of Upload or Verify.
+// Classify explains an error of Upload or Verify, in a line of limited length.
 func Classify(err error) Fault {
+	f := classify(err)
+	f.Cause = brief(f.Cause)
+	return f
+}
+
+func classify(err error) Fault {
 	var mismatch *MismatchError
 	var file *FileError
 	var taken *TakenError

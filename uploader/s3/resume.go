@@ -94,11 +94,21 @@ func (d *resuming) forgetLost(ctx context.Context, open *spool.Upload, there []t
 	return nil
 }
 
-// UploadPart answers with the part that is there already, when these are the
+// UploadPart makes an error of what the code panics over: manager calls it in a goroutine
+// of its own, where a panic would end the recordings as well.
+func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (out *s3.UploadPartOutput, err error) {
+	panicked := d.store.opts.Panics.Guard("sending a part", func() { out, err = d.uploadPart(ctx, in, opts...) })
+	if panicked != nil {
+		return nil, panicked
+	}
+	return out, err
+}
+
+// uploadPart answers with the part that is there already, when these are the
 // bytes that it was made of. The first part goes last: it holds the tables of the
 // whole file, and what the store has of a file whose host is lost has to be
 // readable without its end.
-func (d *resuming) UploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
+func (d *resuming) uploadPart(ctx context.Context, in *s3.UploadPartInput, opts ...func(*s3.Options)) (*s3.UploadPartOutput, error) {
 	body, ok := in.Body.(io.ReadSeeker)
 	if !ok {
 		return nil, errors.New("a part that cannot be read twice")

@@ -18,7 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/s3/manager"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rs/zerolog"
 
+	"recording-agent/capture/panics"
 	"recording-agent/capture/spool"
 )
 
@@ -44,6 +46,7 @@ type Options struct {
 	Throttle Throttle
 	Stall    time.Duration    // a connection without progress for so long is given up; 0: 60 s
 	Now      func() time.Time // nil: time.Now
+	Panics   *panics.Page     // where panics over a part are reported; nil: nowhere, they are errors all the same
 
 	StorageClass string // empty: the bucket's default
 	Encryption   string // at rest: AES256, aws:kms; empty: the bucket's default
@@ -73,6 +76,9 @@ func New(o Options) *Store {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Panics == nil {
+		o.Panics = panics.NewBook(zerolog.Nop(), o.Now).Own()
 	}
 	s := &Store{opts: o, tls: !strings.HasPrefix(strings.ToLower(o.Endpoint), "http://")}
 	s.heeds.Store(!s.google())
@@ -128,6 +134,7 @@ func newClient(ctx context.Context, o Options) (*s3.Client, *keys, error) {
 		so.UsePathStyle = o.PathStyle || o.Checksum == ChecksumCRC32C
 		so.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired // ours are explicit
 		so.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
+		so.APIOptions = append(so.APIOptions, limitAnswers)
 		if o.Checksum == ChecksumCRC32C {
 			so.APIOptions = append(so.APIOptions, leaveAcceptEncodingUnsigned)
 		}
