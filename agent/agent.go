@@ -299,6 +299,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(func() error { return a.retention.Run(behind) })
 	rest.Go(func() error { return a.watchDisk(ctx, renew) })
 	rest.Go(func() error { return a.recoverAgain(ctx, leftoversFirst) })
+	rest.Go(func() error { return a.prune(behind) })
 	if a.reconciler != nil {
 		rest.Go(func() error { return a.reconciler.Run(behind) })
 		rest.Go(func() error { return a.heartbeat.Run(behind) })

@@ -277,6 +277,13 @@ func (s *Spool) adoptFile(ctx context.Context, name, rel string, r *Recovery) er
 	if !ok {
 		return errNotOurs
 	}
+	if pruned, err := s.wasPruned(ctx, segmentID); err != nil {
+		return err
+	} else if pruned {
+		s.opts.Log.Warn().Str("segment", segmentID).Str("camera", cameraID).Str("file", rel).
+			Msg("a file is here again whose segment was uploaded and deleted long ago: it is left alone; take it away")
+		return nil
+	}
 	seg := Segment{ID: segmentID, CameraID: cameraID, ClientName: s.opts.ClientName, Path: rel, Start: start}
 	result, err := readFile(name, segmentID)
 	if errors.Is(err, mp4.ErrEmpty) {
