@@ -46,7 +46,7 @@ func (s *Spool) Ran(ctx context.Context) (marked bool, err error) {
 			return err
 		}
 		// Of those that are older than is ever asked for the last is needed.
-		_, err = tx.ExecContext(ctx, `DELETE FROM marks WHERE day < (SELECT max(day) FROM marks WHERE day < ?)`, today-s.keep.gapDays)
+		_, err = tx.ExecContext(ctx, `DELETE FROM marks WHERE day < (SELECT max(day) FROM marks WHERE day < ?)`, today-s.keep.longDays)
 		return err
 	})
 	if err != nil {
@@ -56,13 +56,45 @@ func (s *Spool) Ran(ctx context.Context) (marked bool, err error) {
 	return marked, nil
 }
 
+// mark is up to where a table had come.
+type mark struct{ segment, gap int64 }
+
 // before is up to where rows are older than some days that an agent has run. Which hour
 // of its day a mark is of is not known.
-func (l *ledger) before(ctx context.Context, days int64) (segment, gap int64, err error) {
+func (l *ledger) before(ctx context.Context, days int64) (m mark, err error) {
 	err = l.db.QueryRowContext(ctx, `SELECT coalesce(max(segment), 0), coalesce(max(gap), 0) FROM marks
-		WHERE day < (SELECT ran_us FROM pruned) / ? - ?`, day.Microseconds(), days).Scan(&segment, &gap)
+		WHERE day < (SELECT ran_us FROM pruned) / ? - ?`, day.Microseconds(), days).Scan(&m.segment, &m.gap)
 	if err != nil {
-		return 0, 0, fmt.Errorf("ledger: look what is old: %w", err)
+		return m, fmt.Errorf("ledger: look what is old: %w", err)
 	}
-	return segment, gap, nil
+	return m, nil
+}
+
+// newest is the last row of each table.
+func (l *ledger) newest(ctx context.Context) (m mark, err error) {
+	err = l.db.QueryRowContext(ctx, `SELECT (SELECT coalesce(max(rowid), 0) FROM segments), (SELECT coalesce(max(id), 0) FROM gaps)`).Scan(&m.segment, &m.gap)
+	if err != nil {
+		return m, fmt.Errorf("ledger: look what is old: %w", err)
+	}
+	return m, nil
+}
+
+// oldRows are the last rows that may go.
+type oldRows struct{ segments, refused, gaps int64 }
+
+// old says what may go: what is old, and of more than there are to be the oldest.
+func (s *Spool) old(ctx context.Context) (o oldRows, err error) {
+	var at [3]mark
+	for i, days := range []int64{s.keep.days, s.keep.longDays, s.keep.youngest} {
+		if at[i], err = s.ledger.before(ctx, days); err != nil {
+			return o, err
+		}
+	}
+	newest, err := s.ledger.newest(ctx)
+	surplus, aged, long, young := mark{newest.segment - s.keep.rows, newest.gap - s.keep.gaps}, at[0], at[1], at[2]
+	return oldRows{
+		segments: min(young.segment, max(aged.segment, surplus.segment)),
+		refused:  min(young.segment, max(long.segment, surplus.segment)),
+		gaps:     min(young.gap, max(long.gap, surplus.gap)),
+	}, err
 }

@@ -15,7 +15,7 @@ import (
 type keeping struct {
 	days     int64 // that the agent has run: rows of segments are kept for as long,
 	rows     int64 // if there are not more
-	gapDays  int64 // the same of gaps,
+	longDays int64 // the same of gaps, and of segments that central has refused
 	gaps     int64
 	youngest int64 // however many there are, what is younger, in days, stays
 	ids      int64 // of segments whose rows are gone, that are remembered
@@ -23,8 +23,9 @@ type keeping struct {
 }
 
 // A row of a segment with its deliveries takes 700 bytes, one of a gap 200, an id 13.
-// What people look at is of days; who has to show what is missing asks for a year.
-var keepRows = keeping{days: 45, rows: 150_000, gapDays: 400, gaps: 50_000, youngest: 3, ids: 2_000_000, together: 64}
+// What people look at is of days; who has to show what is missing asks for a year, and
+// what central has refused can be made due again for as long.
+var keepRows = keeping{days: 45, rows: 150_000, longDays: 400, gaps: 50_000, youngest: 3, ids: 2_000_000, together: 64}
 
 // finishedWith: nothing is left to be done for a segment. Its file is gone, and so no
 // delivery can be made any more; and central, if there is one (?1), knows all that it is
@@ -53,37 +54,46 @@ type Pruned struct{ Segments, Gaps int }
 // this database, since it may number rows anew, and their numbers tell in which order
 // footage was recorded.
 func (s *Spool) Prune(ctx context.Context, central bool, rest func(worked time.Duration) bool) (p Pruned, err error) {
-	for _, kind := range []struct {
-		count *int
-		last  func(ctx context.Context) (int64, error)
-		some  func(ctx context.Context, from, to int64, central bool) (int, error)
-		table string
-	}{
-		{&p.Segments, s.oldSegments, s.pruneSegments, "segments"},
-		{&p.Gaps, s.oldGaps, s.pruneGaps, "gaps"},
-	} {
-		last, err := kind.last(ctx)
-		if err != nil {
-			return p, err
-		}
-		for from := int64(0); ; {
-			began := time.Now()
-			from, err = s.ledger.next(ctx, kind.table, from)
-			if err != nil {
-				return p, err
-			}
-			if from == 0 || from > last {
-				break
-			}
-			to := min(last, from+s.keep.together-1)
-			n, err := kind.some(ctx, from, to, central)
-			if *kind.count += n; err != nil || !rest(time.Since(began)) {
-				return p, err
-			}
-			from = to + 1
-		}
+	old, err := s.old(ctx)
+	if err != nil {
+		return p, err
 	}
-	return p, s.forgetIDs(ctx, rest)
+	more, err := s.pruneTable(ctx, "segments", old.segments, rest, func(from, to int64) (n int, err error) {
+		n, err = s.pruneSegments(ctx, from, to, old.refused, central)
+		p.Segments += n
+		return n, err
+	})
+	if err == nil && more {
+		more, err = s.pruneTable(ctx, "gaps", old.gaps, rest, func(from, to int64) (n int, err error) {
+			n, err = s.pruneGaps(ctx, from, to)
+			p.Gaps += n
+			return n, err
+		})
+	}
+	if err == nil && more {
+		err = s.forgetIDs(ctx, rest)
+	}
+	return p, err
+}
+
+// pruneTable goes through a table up to its last old row, a few rows at a time. more says
+// that it was not told to stop.
+func (s *Spool) pruneTable(ctx context.Context, table string, last int64, rest func(worked time.Duration) bool, prune func(from, to int64) (int, error)) (more bool, err error) {
+	for from := int64(0); ; {
+		began := time.Now()
+		from, err = s.ledger.next(ctx, table, from)
+		if err != nil || from == 0 || from > last {
+			return true, err
+		}
+		to := min(last, from+s.keep.together-1)
+		if _, err := prune(from, to); err != nil {
+			return false, err
+		}
+		if !rest(time.Since(began)) {
+			return false, nil
+		}
+		from = to + 1
+	}
 }
 
 // next is the first row of a table from a number on; 0: there is none.
@@ -95,31 +105,10 @@ func (l *ledger) next(ctx context.Context, table string, from int64) (row int64,
 	return row, nil
 }
 
-// oldSegments is the last row that may go.
-func (s *Spool) oldSegments(ctx context.Context) (int64, error) {
-	aged, _, err := s.ledger.before(ctx, s.keep.days)
-	if err != nil {
-		return 0, err
-	}
-	young, _, err := s.ledger.before(ctx, s.keep.youngest)
-	if err != nil {
-		return 0, err
-	}
-	surplus, err := s.ledger.surplus(ctx, "segments", s.keep.rows)
-	return min(young, max(aged, surplus)), err
-}
-
-// surplus is the row behind which there are at most so many.
-func (l *ledger) surplus(ctx context.Context, table string, most int64) (row int64, err error) {
-	if err := l.db.QueryRowContext(ctx, `SELECT coalesce(max(rowid), 0) FROM `+table).Scan(&row); err != nil {
-		return 0, fmt.Errorf("ledger: look for old rows: %w", err)
-	}
-	return row - most, nil
-}
-
-// pruneSegments goes through the rows between two numbers.
-func (s *Spool) pruneSegments(ctx context.Context, from, to int64, central bool) (int, error) {
-	rows, err := s.withoutFiles(ctx, from, to, central)
+// pruneSegments goes through the rows between two numbers. Those that central has refused
+// go up to another.
+func (s *Spool) pruneSegments(ctx context.Context, from, to, refused int64, central bool) (int, error) {
+	rows, err := s.withoutFiles(ctx, from, to, refused, central)
 	if err != nil || len(rows) == 0 {
 		return 0, err
 	}
@@ -142,8 +131,8 @@ func (s *Spool) pruneSegments(ctx context.Context, from, to int64, central bool)
 
 // withoutFiles lists the rows that may go, and that have no file: one that is there
 // again is not for us to forget.
-func (s *Spool) withoutFiles(ctx context.Context, from, to int64, central bool) (rows []int64, err error) {
-	old, err := s.ledger.oldFiles(ctx, from, to, central)
+func (s *Spool) withoutFiles(ctx context.Context, from, to, refused int64, central bool) (rows []int64, err error) {
+	old, err := s.ledger.oldFiles(ctx, from, to, refused, central)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: list old segments: %w", err)
 	}
@@ -164,8 +153,9 @@ type oldFile struct {
 	path string
 }
 
-func (l *ledger) oldFiles(ctx context.Context, from, to int64, central bool) (out []oldFile, err error) {
-	rows, err := l.db.QueryContext(ctx, `SELECT rowid, path FROM segments WHERE rowid BETWEEN ?2 AND ?3 AND `+finishedWith+` AND `+outlived, central, from, to)
+func (l *ledger) oldFiles(ctx context.Context, from, to, refused int64, central bool) (out []oldFile, err error) {
+	rows, err := l.db.QueryContext(ctx, `SELECT rowid, path FROM segments WHERE rowid BETWEEN ?2 AND ?3 AND (central_state <> 'refused' OR rowid <= ?4)
+		AND `+finishedWith+` AND `+outlived, central, from, to, refused)
 	if err != nil {
 		return nil, err
 	}

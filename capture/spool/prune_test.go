@@ -104,7 +104,6 @@ func TestWhatIsPruned(t *testing.T) {
 		goes   bool
 	}{
 		"uploaded and completed":       {"", true},
-		"refused for good":             {`UPDATE segments SET central_state = 'refused' WHERE id = ?`, true},
 		"before there was central":     {`UPDATE segments SET central_state = 'none', central_attempts = 0 WHERE id = ?`, true},
 		"a mirror missed it":           {`UPDATE deliveries SET state = 'missed' WHERE segment_id = ?`, true},
 		"given up, reported":           {lostAll + `given_up = 'full', central_state = 'failed' WHERE id = ?1`, true},
@@ -134,6 +133,19 @@ func TestWhatIsPruned(t *testing.T) {
 				t.Error("the last of the camera is gone")
 			}
 		})
+	}
+}
+
+// What central has refused can be made due again for a year.
+func TestRefusedRowsStay(t *testing.T) {
+	b := newAging(t)
+	seg := b.row("gate", `UPDATE segments SET central_state = 'refused' WHERE id = ?`)
+	b.row("gate", "")
+	if b.days(399); !b.has(seg) {
+		t.Error("it is gone before its time")
+	}
+	if b.days(3); b.has(seg) {
+		t.Error("it is there")
 	}
 }
 
@@ -492,7 +504,7 @@ func TestNothingIsPrunedWhileTheDiskIsAway(t *testing.T) {
 // A clock that was set forward is known of for as long as ages are in doubt by it.
 func TestDoubtOutlivesPruning(t *testing.T) {
 	b := newAging(t)
-	b.keep.gapDays, b.keep.gaps = 10, 1
+	b.keep.longDays, b.keep.gaps = 10, 1
 	b.restart()
 	ahead := b.host.now().AddDate(1, 0, 0)
 	must(t, b.GapBetween(t.Context(), "gate", b.host.now(), ahead, ClockStep, ""))

@@ -15,22 +15,8 @@ const over = `end_us <> 0 AND boot = '' AND (cause <> ?2 OR end_us + (end_us - s
 const outlivedGap = `EXISTS (SELECT 1 FROM gaps AS later WHERE later.camera_id = gaps.camera_id AND later.end_us >= gaps.end_us
 	AND +later.id > gaps.id AND (gaps.cause <> ?2 OR later.cause = ?2))`
 
-// oldGaps is the last gap that may go.
-func (s *Spool) oldGaps(ctx context.Context) (int64, error) {
-	_, aged, err := s.ledger.before(ctx, s.keep.gapDays)
-	if err != nil {
-		return 0, err
-	}
-	_, young, err := s.ledger.before(ctx, s.keep.youngest)
-	if err != nil {
-		return 0, err
-	}
-	surplus, err := s.ledger.surplus(ctx, "gaps", s.keep.gaps)
-	return min(young, max(aged, surplus)), err
-}
-
 // pruneGaps goes through the gaps between two numbers. Their sums stay.
-func (s *Spool) pruneGaps(ctx context.Context, from, to int64, _ bool) (int, error) {
+func (s *Spool) pruneGaps(ctx context.Context, from, to int64) (int, error) {
 	const going = over + ` AND ` + outlivedGap + ` AND id BETWEEN ?3 AND ?4`
 	args := []any{micros(s.opts.Now()), ClockStep, from, to}
 	var n int64

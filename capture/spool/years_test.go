@@ -57,7 +57,7 @@ func TestTwoYears(t *testing.T) {
 	}
 	cameras, perDay, grown := number("SPOOL_FLEET", 2), number("SPOOL_SEGMENTS", 48), number("SPOOL_GROWN", 0)
 	b := newAging(t)
-	b.keep.gapDays = 100 // else half a year is not enough to see that they go
+	b.keep.longDays = 100 // else half a year is not enough to see that they go
 	b.restart()
 	for range grown {
 		b.recorded(cameras, perDay)
