@@ -25,7 +25,7 @@ type keeping struct {
 // A row of a segment with its deliveries takes 700 bytes, one of a gap 200, an id 13.
 // What people look at is of days; who has to show what is missing asks for a year, and
 // what central has refused can be made due again for as long.
-var keepRows = keeping{days: 45, rows: 150_000, longDays: 400, gaps: 50_000, youngest: 3, ids: 2_000_000, together: 64}
+var keepRows = keeping{days: 45, rows: 150_000, longDays: 400, gaps: 20_000, youngest: 3, ids: 1_000_000, together: 64}
 
 // finishedWith: nothing is left to be done for a segment. Its file is gone, and so no
 // delivery can be made any more; and central, if there is one (?1), knows all that it is
