@@ -297,6 +297,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(a.part(ctx, "watching the disk", func() error { return a.watchDisk(ctx, renew) }))
 	rest.Go(a.part(ctx, "taking in what the last run has left", func() error { return a.takeIn(ctx) }))
 	rest.Go(a.part(ctx, "reading what the last run has left", func() error { return a.spool.ReadThrough(ctx) }))
+	rest.Go(a.part(behind, "deleting old rows of the ledger", func() error { return a.prune(behind) }))
 	if a.reconciler != nil {
 		rest.Go(a.part(behind, "reporting to central", func() error { return a.reconciler.Run(behind) }))
 		rest.Go(a.part(behind, "sending heartbeats", func() error { return a.heartbeat.Run(behind) }))

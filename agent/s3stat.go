@@ -77,7 +77,7 @@ func (s *storage) inLedger(ctx context.Context, key string) string {
 	seg, err := s.recorded(ctx, key)
 	switch {
 	case errors.Is(err, spool.ErrUnknown):
-		return "this host's ledger has no such object"
+		return "this host's ledger does not have it, or not any more"
 	case err != nil:
 		return "not known: " + err.Error()
 	}

@@ -124,7 +124,7 @@ func findSegment(ctx context.Context, v *spool.View, prefix string) (spool.Entry
 	}
 	switch {
 	case len(found) == 0:
-		return spool.Entry{}, fmt.Errorf(`there is no segment whose id begins with %q; "recording-agent segments list" shows the newest with their ids`, prefix)
+		return spool.Entry{}, fmt.Errorf(`there is no segment whose id begins with %q, or not any more; "recording-agent segments list" shows the newest with their ids`, prefix)
 	case len(found) > several:
 		return spool.Entry{}, fmt.Errorf("more than %d segments have an id that begins with %q; write more of it", several, prefix)
 	case len(found) > 1:

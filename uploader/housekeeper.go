@@ -20,7 +20,7 @@ type Leftovers interface {
 
 // Known is what housekeeping needs of the spool.
 type Known interface {
-	Claim(ctx context.Context, destination, key, uploadID string) (spool.Claim, error)
+	Claim(ctx context.Context, destination, key, uploadID string, opened time.Time) (spool.Claim, error)
 }
 
 // Housekeeper settles multipart uploads under this agent's keys that nobody here
@@ -84,7 +84,7 @@ func (h *Housekeeper) look(ctx context.Context, log zerolog.Logger) error {
 		if l.Idle(h.Now()) < leftAfter {
 			continue
 		}
-		claim, err := h.Ledger.Claim(ctx, h.Destination, l.Key, l.ID)
+		claim, err := h.Ledger.Claim(ctx, h.Destination, l.Key, l.ID, l.Opened)
 		if err != nil {
 			return err
 		}
@@ -111,6 +111,8 @@ func (h *Housekeeper) settle(ctx context.Context, log zerolog.Logger, l s3.Lefto
 		}
 	case claim == spool.KeyClaimed:
 		log.Info().Msg("a second upload for a segment of ours is left to the bucket's lifecycle rule: the whole segment is uploaded from here")
+	case claim == spool.Forgotten:
+		log.Info().Time("opened", l.Opened).Msg("an upload that is older than what the ledger remembers is left to the bucket's lifecycle rule: its segment was uploaded otherwise; if it was another host's, salvage completes it")
 	case !l.Playable():
 		log.Warn().Int("missing_part", l.Missing).Msg("an upload that nobody knows cannot be put together; it is left to the bucket's lifecycle rule")
 	default:

@@ -183,3 +183,45 @@ func TestHousekeepingOnceADay(t *testing.T) {
 		})
 	}
 }
+
+// leftStore is a store that has one whole upload.
+type leftStore struct {
+	emptyStore
+	left      s3.Leftover
+	completed int
+}
+
+func (s *leftStore) Leftovers(context.Context, string, func(string) bool) ([]s3.Leftover, error) {
+	return []s3.Leftover{s.left}, nil
+}
+func (s *leftStore) CompleteLeftover(context.Context, s3.Leftover) error { s.completed++; return nil }
+
+// forgotten is a ledger whose rows from before a moment were pruned.
+type forgotten time.Time
+
+func (f forgotten) Claim(_ context.Context, _, _, _ string, opened time.Time) (spool.Claim, error) {
+	if opened.Before(time.Time(f)) {
+		return spool.Forgotten, nil
+	}
+	return spool.Unclaimed, nil
+}
+
+// An upload that may be of a segment whose row is gone does not become an object: that
+// may have been removed since, which is not undone.
+func TestForgottenUploadIsLeft(t *testing.T) {
+	now := time.Now()
+	for opened, want := range map[time.Time]int{now.Add(-100 * 24 * time.Hour): 0, now.Add(-48 * time.Hour): 1} {
+		store := &leftStore{left: s3.Leftover{Key: "ours/x.mp4", ID: "x", Opened: opened, Parts: 2}}
+		var log bytes.Buffer
+		h := &Housekeeper{
+			Store: store, Ledger: forgotten(now.Add(-45 * 24 * time.Hour)), Destination: "primary",
+			Owner: func(context.Context) (func(string) bool, error) { return nil, nil }, Log: zerolog.New(&log), Now: func() time.Time { return now },
+		}
+		if err := h.look(t.Context(), h.Log); err != nil {
+			t.Fatal(err)
+		}
+		if store.completed != want || want == 0 && !strings.Contains(log.String(), "older than what the ledger remembers") {
+			t.Errorf("opened %v: completed %d times\n%s", opened, store.completed, &log)
+		}
+	}
+}

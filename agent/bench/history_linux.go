@@ -59,6 +59,25 @@ func (h history) write(ctx context.Context, dir string) (err error) {
 	return tx.Commit()
 }
 
+// prune does to a data directory what an agent does that has run with it for five days:
+// of very many rows the oldest go.
+func (h history) prune(ctx context.Context, dir string) (p spool.Pruned, err error) {
+	var up time.Duration
+	clock := spool.HostClock{Now: time.Now, Uptime: func() time.Duration { return up }, Boot: "bench", Synced: func() (yes, known bool) { return true, true }}
+	s, err := spool.Open(ctx, spool.Options{Dir: dir, ClientName: "bench", Log: zerolog.Nop(), Now: time.Now, Clock: &clock})
+	if err != nil {
+		return p, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	for range 2 {
+		if _, err := s.Ran(ctx); err != nil {
+			return p, err
+		}
+		up += 5 * 24 * time.Hour
+	}
+	return s.Prune(ctx, true, func(time.Duration) bool { return true })
+}
+
 func (h history) segment(ctx context.Context, tx *sql.Tx, dir string, n int, start time.Time) error {
 	camera := historicID(n % h.cameras)
 	id, err := uuid.NewV7()

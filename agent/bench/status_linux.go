@@ -23,6 +23,7 @@ const (
 
 type statusOptions struct {
 	history
+	pruned bool
 	asks   int
 	dir    string
 	binary string
@@ -37,6 +38,7 @@ func askStatus(ctx context.Context, args []string) error {
 	flags.IntVar(&o.rows, "rows", 100_000, "segments that the ledger has")
 	flags.IntVar(&o.files, "files", 10_000, "of these the newest, which wait on the disk")
 	flags.IntVar(&o.cameras, "cameras", 10, "number of cameras")
+	flags.BoolVar(&o.pruned, "pruned", false, "begin with what an agent leaves of these rows that has run for five days")
 	flags.IntVar(&o.asks, "asks", 100, "times that each path is asked for")
 	flags.StringVar(&o.dir, "dir", "", "where to put the data directory; empty: where temporary files go")
 	flags.StringVar(&o.binary, "binary", "", "agent to measure; empty: it is built")
@@ -54,6 +56,14 @@ func askStatus(ctx context.Context, args []string) error {
 	}
 	if err := o.history.write(ctx, filepath.Join(dir, "data")); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
+	}
+	if o.pruned {
+		began := time.Now()
+		p, err := o.history.prune(ctx, filepath.Join(dir, "data"))
+		if err != nil {
+			return fmt.Errorf("prune the ledger: %w", err)
+		}
+		fmt.Printf("%d rows of segments and %d of gaps pruned in %v\n", p.Segments, p.Gaps, time.Since(began).Round(time.Millisecond))
 	}
 	return o.run(ctx)
 }

@@ -103,6 +103,9 @@ func (p *Page) missing(ctx context.Context, camera string, at time.Time) string 
 	when := clock(at, p.opts.Now(), p.opts.Zone())
 	gaps, err := p.opts.Ledger.GapsWithin(ctx, camera, at, at.Add(time.Millisecond))
 	if err != nil || len(gaps) == 0 {
+		if until, err := p.opts.Ledger.PrunedUntil(ctx); err == nil && at.Before(until) {
+			return "What was recorded at " + when + " is longer ago than this host remembers: look in the store."
+		}
 		return "Nothing was recorded at " + when + "."
 	}
 	return "Nothing was recorded at " + when + ": " + string(gaps[0].Cause) + "."

@@ -39,6 +39,7 @@ type Ledger interface {
 	GapsWithin(ctx context.Context, cameraID string, from, to time.Time) ([]spool.Gap, error)
 	UnsentByCamera(ctx context.Context) ([]spool.Unsent, error)
 	FootageAt(ctx context.Context, cameraID string, at time.Time) (spool.Segment, error)
+	PrunedUntil(ctx context.Context) (time.Time, error)
 	Segment(ctx context.Context, id string) (spool.Segment, error)
 	Deliveries(ctx context.Context, segmentID string) ([]spool.Delivery, error)
 	Open(seg spool.Segment) (*os.File, error)

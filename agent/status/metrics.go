@@ -117,7 +117,7 @@ var (
 	byDestination = []string{"destination"}
 
 	problemCount = prometheus.NewDesc(namespace+"problems", "What is wrong at present, as /health says it.", nil, nil)
-	segmentCount = prometheus.NewDesc(namespace+"segments", "Segments that the ledger has, by what has become of them here; where there are very many the number may be minutes old.", []string{"state"}, nil)
+	segmentCount = prometheus.NewDesc(namespace+"segments", "Segments that there ever were, by what has become of them here; where there are very many the number may be minutes old.", []string{"state"}, nil)
 
 	gapSeconds = counter("camera_gap_seconds_total", "Scheduled time without footage that the ledger has, before the agent was started as well; a gap that lasts counts once its cause is known.",
 		[]string{"camera", "cause"}, func(g GapTotal) float64 { return g.Missing.Seconds() })

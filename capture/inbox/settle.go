@@ -111,6 +111,9 @@ func (in *Inbox) judge(s *sighting, path, camera string, err error) {
 	case errors.As(err, &known):
 		s.settled = true
 		in.complain(s, path, camera, &refusal{known.Error(), "take it away; a segment's time cannot be changed"})
+	case errors.Is(err, spool.ErrTakenBefore):
+		s.settled = true
+		in.complain(s, path, camera, &refusal{err.Error(), "take it away; what was uploaded once is not uploaded again"})
 	case errors.Is(err, spool.ErrLeftBehind):
 		s.settled = true
 		in.complain(s, path, camera, &refusal{err.Error(), "delete it, and let the agent write to its directory"})

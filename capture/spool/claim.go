@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Claim is who works on a multipart upload that a store has.
@@ -16,18 +17,23 @@ const (
 	KeyClaimed
 	// UploadClaimed: a file here is being sent by this upload.
 	UploadClaimed
+	// Forgotten: perhaps a segment of ours went to the key so long ago that its row was pruned.
+	Forgotten
 )
 
-// Claim says what the ledger knows of an upload, and of the key that it is for.
-func (s *Spool) Claim(ctx context.Context, destination, key, uploadID string) (Claim, error) {
+// Claim says what the ledger knows of an upload, when by the store it was opened, and of
+// the key that it is for.
+func (s *Spool) Claim(ctx context.Context, destination, key, uploadID string, opened time.Time) (Claim, error) {
 	const wanted = `FROM deliveries JOIN segments ON segments.id = segment_id WHERE destination = ?1`
 	const here = `deliveries.state IN ('pending','stored') AND segments.state IN ('recording','finished')`
 	var c Claim
 	err := s.ledger.db.QueryRowContext(ctx, `SELECT coalesce(max(claim), 0) FROM (
 		SELECT 2 AS claim `+wanted+` AND `+here+` AND upload_id = ?2
 		UNION ALL
-		SELECT 1 AS claim `+wanted+` AND key = ?3 AND (deliveries.state = 'verified' OR `+here+`))`,
-		destination, uploadID, key).Scan(&c)
+		SELECT 1 AS claim `+wanted+` AND key = ?3 AND (deliveries.state = 'verified' OR `+here+`)
+		UNION ALL
+		SELECT 3 AS claim FROM pruned WHERE sent_us > ?4 AND NOT EXISTS (SELECT 1 FROM deliveries WHERE destination = ?1 AND key = ?3))`,
+		destination, uploadID, key, micros(opened)).Scan(&c)
 	if err != nil {
 		return 0, fmt.Errorf("ledger: look for upload %s: %w", uploadID, err)
 	}
@@ -37,7 +43,7 @@ func (s *Spool) Claim(ctx context.Context, destination, key, uploadID string) (C
 // Cameras are the ids of those that there were ever segments of, with the name that
 // each had last.
 func (s *Spool) Cameras(ctx context.Context) (names map[string]string, err error) {
-	// From one id to the next: the ledger has a row for each segment there ever was.
+	// From one id to the next: the ledger has very many rows. Prune leaves one of each.
 	rows, err := s.ledger.db.QueryContext(ctx, `WITH RECURSIVE known (camera) AS (
 		SELECT min(camera_id) FROM segments
 		UNION ALL SELECT (SELECT min(camera_id) FROM segments WHERE camera_id > camera) FROM known WHERE camera IS NOT NULL)

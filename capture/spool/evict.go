@@ -202,6 +202,10 @@ func (s *Spool) remove(name string) error {
 	return nil
 }
 
+// lost: the footage of a segment was given up before any destination had it.
+const lost = `given_up <> '' AND state = 'missing'
+	AND NOT EXISTS (SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state = 'verified')`
+
 // Losses is the footage that was given up, all in all.
 type Losses struct {
 	Segments int
@@ -213,9 +217,9 @@ type Losses struct {
 func (s *Spool) Losses(ctx context.Context) (Losses, error) {
 	var l Losses
 	var last int64
-	err := s.ledger.db.QueryRowContext(ctx, `SELECT count(*), coalesce(sum(size), 0), coalesce(max(end_us), 0) FROM segments
-		WHERE given_up <> '' AND state = 'missing'
-			AND NOT EXISTS (SELECT 1 FROM deliveries WHERE segment_id = segments.id AND deliveries.state = 'verified')`).
+	err := s.ledger.db.QueryRowContext(ctx, `SELECT sum(n), sum(bytes), max(last) FROM (
+		SELECT count(*) AS n, coalesce(sum(size), 0) AS bytes, coalesce(max(end_us), 0) AS last FROM segments WHERE `+lost+`
+		UNION ALL SELECT lost, lost_bytes, lost_us FROM pruned)`).
 		Scan(&l.Segments, &l.Bytes, &last)
 	if err != nil {
 		return Losses{}, fmt.Errorf("ledger: footage that was given up: %w", err)

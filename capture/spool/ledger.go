@@ -131,6 +131,33 @@ CREATE INDEX segments_gone ON segments (state) WHERE state IN ('missing','empty'
 `, `
 ALTER TABLE segments ADD COLUMN seen_us INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX segments_unseen ON segments (state) WHERE dated = 'never' AND seen_us = 0;
+`, `
+CREATE TABLE pruned (
+	one        INTEGER PRIMARY KEY CHECK (one = 1),
+	ran_us     INTEGER NOT NULL DEFAULT 0,
+	until_us   INTEGER NOT NULL DEFAULT 0,
+	sent_us    INTEGER NOT NULL DEFAULT 0,
+	ids        INTEGER NOT NULL DEFAULT 0,
+	deleted    INTEGER NOT NULL DEFAULT 0,
+	missing    INTEGER NOT NULL DEFAULT 0,
+	empty      INTEGER NOT NULL DEFAULT 0,
+	lost       INTEGER NOT NULL DEFAULT 0,
+	lost_bytes INTEGER NOT NULL DEFAULT 0,
+	lost_us    INTEGER NOT NULL DEFAULT 0
+) STRICT;
+INSERT INTO pruned (one) VALUES (1);
+CREATE TABLE pruned_ids (key INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE pruned_gaps (
+	camera_id  TEXT NOT NULL,
+	cause      TEXT NOT NULL,
+	missing_us INTEGER NOT NULL,
+	PRIMARY KEY (camera_id, cause)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE marks (
+	day     INTEGER PRIMARY KEY,
+	segment INTEGER NOT NULL,
+	gap     INTEGER NOT NULL
+) STRICT;
 `}
 
 // connect opens or creates the database. thorough has all of it checked, with its

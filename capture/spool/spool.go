@@ -72,6 +72,9 @@ type Spool struct {
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
 
+	ran  time.Duration // by the host's uptime, up to where the ledger knows that the agent ran; Ran's
+	keep keeping       // what Prune leaves
+
 	givingUp sync.Mutex   // a file is being given up, up to its row
 	refused  atomic.Int32 // a Refusal
 
@@ -107,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if o.Disk == nil {
 		o.Disk = diskUsage
 	}
-	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, growing: map[string]int64{}}
+	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, keep: keepRows, growing: map[string]int64{}}
 	if s.locked, err = lock.Stat(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
 	}
@@ -120,6 +123,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.ran = s.uptime()
 	s.holdReserve()
 	return s, nil
 }

@@ -126,12 +126,19 @@ func (s *Spool) takeInFile(ctx context.Context, f lone, r *Recovery) (*Segment, 
 	return nil, s.revive(ctx, known[0], name, r)
 }
 
-// describe says by a glance what segment a file without a row is; nil: it has a row. The
-// segment is still recording if it has to be recovered.
+// describe says by a glance what segment a file without a row is; nil: it has a row, or had
+// one long ago. The segment is still recording if it has to be recovered.
 func (s *Spool) describe(ctx context.Context, f lone) (*Segment, error) {
 	known, err := s.segments(ctx, "WHERE path = ?", f.path)
 	if err != nil || len(known) > 0 {
 		return nil, err
+	}
+	if pruned, err := s.wasPruned(ctx, f.id); err != nil {
+		return nil, err
+	} else if pruned {
+		s.opts.Log.Warn().Str("segment", f.id).Str("camera", f.camera).Str("file", f.path).
+			Msg("a file is here again whose segment was uploaded and deleted long ago: it is left alone; take it away")
+		return nil, nil
 	}
 	name, err := s.file(f.path)
 	if err != nil {

@@ -41,6 +41,10 @@ func (e *KnownError) Error() string {
 	return fmt.Sprintf("the same bytes are segment %s already, which starts at %s", e.Known.ID, e.Known.Start.Format(fileTime))
 }
 
+// ErrTakenBefore says that the bytes of a file were a segment before, which was uploaded
+// and deleted so long ago that nothing else is known of it.
+var ErrTakenBefore = errors.New("the same bytes were taken over, uploaded and deleted here long ago")
+
 // ErrLeftBehind says that a file is a segment now, and that the original could not
 // be removed.
 var ErrLeftBehind = errors.New("it is taken over, and what was taken over cannot be removed")
@@ -68,6 +72,11 @@ func (s *Spool) TakeOver(ctx context.Context, seg Segment, source string, check 
 	}
 	if len(known) == 1 {
 		return true, s.takeAgain(ctx, known[0], seg, source, check)
+	}
+	if pruned, err := s.wasPruned(ctx, seg.ID); err != nil {
+		return false, err
+	} else if pruned {
+		return false, ErrTakenBefore
 	}
 	copied, err := s.bringIn(ctx, seg, source, check)
 	if err != nil {

@@ -13,11 +13,13 @@ type GapTotal struct {
 	Missing  time.Duration
 }
 
-// GapTotals sums up all gaps that the ledger has, open ones up to now. One
+// GapTotals sums up all gaps that there ever were, open ones up to now. One
 // whose cause is not known yet is left out.
 func (s *Spool) GapTotals(ctx context.Context, now time.Time) ([]GapTotal, error) {
-	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, cause, sum(max(0, iif(end_us = 0, ?1, end_us) - start_us)) FROM gaps
-		WHERE cause <> ?2 OR end_us <> 0 GROUP BY camera_id, cause ORDER BY camera_id, cause`, micros(now), Connecting)
+	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, cause, sum(us) FROM (
+			SELECT camera_id, cause, max(0, iif(end_us = 0, ?1, end_us) - start_us) AS us FROM gaps WHERE cause <> ?2 OR end_us <> 0
+			UNION ALL SELECT camera_id, cause, missing_us FROM pruned_gaps)
+		GROUP BY camera_id, cause ORDER BY camera_id, cause`, micros(now), Connecting)
 	if err != nil {
 		return nil, fmt.Errorf("ledger: sum up gaps: %w", err)
 	}

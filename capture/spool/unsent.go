@@ -56,7 +56,7 @@ func (s *Spool) UnsentByCamera(ctx context.Context) (out []Unsent, err error) {
 }
 
 // unsent goes through the deliveries that are open, whose segments it looks up: asked
-// for the segments of each camera, SQLite goes through all there ever were.
+// for the segments of each camera, SQLite goes through all there are.
 func (s *Spool) unsent(ctx context.Context, d Destination, earlier string) (out []Unsent, err error) {
 	rows, err := s.ledger.db.QueryContext(ctx, `SELECT camera_id, count(*), sum(size), sum(duration_us), min(start_us),
 			sum(iif(?2 AND (json_array_length(?3) = 0 OR NOT EXISTS (SELECT 1 FROM deliveries AS other WHERE other.segment_id = segments.id

@@ -83,8 +83,7 @@ func (v *View) Segments(ctx context.Context, q Query) (entries []Entry, more boo
 	case Failed:
 		chosen = failing
 	}
-	// Sorted by little and read whole afterwards: a ledger has a row for each segment
-	// there ever was.
+	// Sorted by little and read whole afterwards: a ledger has very many rows.
 	segs, err := v.ledger.segments(ctx, `WHERE id IN (SELECT id FROM segments WHERE `+chosen+`
 		AND (?3 = '[]' OR `+ofCamera+`)
 		AND (segments.state = 'recording' OR max(start_us, end_us) >= ?4) AND start_us < ?5 AND (start_us, id) < (?8, ?9)

@@ -60,5 +60,8 @@ func (v *View) States(ctx context.Context) (map[State]int, error) {
 			counts[Deleted] -= n
 		}
 	}
-	return counts, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("ledger: count segments: %w", err)
+	}
+	return counts, v.ledger.addPruned(ctx, counts)
 }
