@@ -54,12 +54,14 @@ type agent struct {
 	page       *page.Page
 }
 
-// runAgent runs the agent from start to drain.
-func runAgent(ctx context.Context, cfg *config.Config) error {
+// runAgent runs the agent from start to drain. What is logged goes to events as well,
+// unless that is nil.
+func runAgent(ctx context.Context, cfg *config.Config, events zerolog.LevelWriter) error {
 	hangup, stop := catchHangup() // a start can take minutes
 	defer stop()
-	log, level, closer := newLog(cfg.Log)
+	log, level, closer := newLog(cfg.Log, events)
 	defer closer.Close()
+	defer countFinely()()
 	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
@@ -288,6 +290,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
+	rest.Go(func() error { return a.followSleep(ctx) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
 	for _, u := range a.uploaders {
