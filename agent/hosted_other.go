@@ -7,3 +7,5 @@ package main
 func underServiceManager() bool { return false }
 
 func runService(string) error { return nil }
+
+func hostHint(error) string { return "" }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/kardianos/service"
+	"golang.org/x/sys/windows"
 	"golang.org/x/sys/windows/svc"
 	"golang.org/x/sys/windows/svc/eventlog"
 )
@@ -14,6 +16,17 @@ import (
 // underServiceManager tells whether the agent is to speak with Windows' service
 // manager.
 func underServiceManager() bool { return !service.Interactive() }
+
+// hostHint says what is to be done about an error of Windows' service manager.
+func hostHint(err error) string {
+	switch {
+	case errors.Is(err, windows.ERROR_SERVICE_LOGON_FAILED), errors.Is(err, windows.ERROR_INVALID_SERVICE_ACCOUNT):
+		return `; give its account the right "Log on as a service" (secpol.msc, Local Policies, User Rights Assignment), and "recording-agent install --user" its present password`
+	case errors.Is(err, windows.ERROR_SERVICE_MARKED_FOR_DELETE):
+		return "; close the windows that show services, then try again"
+	}
+	return ""
+}
 
 // runService runs the agent until Windows' service manager stops it. It does not use kardianos/service,
 // which knows neither that the host is about to shut down nor how to say that stopping goes on.

@@ -91,7 +91,9 @@ func TestLogIsPutAsideByAge(t *testing.T) {
 // held is a log that cannot be put aside, because another program has it open.
 type held struct{ io.Closer }
 
-func (held) Write([]byte) (int, error) { return 0, errors.New("can't rename log file: used by another process") }
+func (held) Write([]byte) (int, error) {
+	return 0, errors.New("can't rename log file: used by another process")
+}
 
 // It goes on, and is bounded all the same.
 func TestLogThatCannotBePutAside(t *testing.T) {

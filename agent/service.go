@@ -74,14 +74,13 @@ func serviceHint(err error) string {
 	case errors.Is(err, os.ErrPermission):
 		return "; run this as administrator (root)"
 	}
-	return ""
+	return hostHint(err)
 }
 
 func serviceConfig() *service.Config {
 	return &service.Config{
-		Name: serviceName, DisplayName: "Recording Agent",
-		Description: "Records IP cameras and uploads the footage.",
-		Option:      service.KeyValue{},
+		Name: serviceName, DisplayName: serviceDisplayName, Description: serviceDescription,
+		Option: service.KeyValue{},
 	}
 }
 
