@@ -158,7 +158,7 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, r *Recover
 	if err := s.empty(ctx, seg.ID); err != nil {
 		return err
 	}
-	return os.Remove(name)
+	return removeFile(name)
 }
 
 // setAside keeps a damaged file for whoever can read more of it than we.
@@ -170,7 +170,7 @@ func (s *Spool) setAside(ctx context.Context, seg Segment, name string, r *Recov
 	if err := s.unplayed(ctx, seg.ID, DiskFailed, "segment file damaged"); err != nil {
 		return err
 	}
-	if err := os.Rename(name, aside); err != nil {
+	if err := renameFile(name, aside); err != nil {
 		return fmt.Errorf("set aside: %w", err)
 	}
 	if err := syncDirs(filepath.Dir(name)); err != nil {
@@ -322,7 +322,7 @@ func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recover
 		if footage, err := holdsFootage(name); err != nil || footage {
 			return err
 		}
-		return os.Remove(name)
+		return removeFile(name)
 	default:
 		return nil
 	}

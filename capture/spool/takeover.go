@@ -165,7 +165,7 @@ func (s *Spool) copyIn(ctx context.Context, seg Segment, source, name string, ch
 		err = check(source)
 	}
 	if err == nil {
-		err = os.Rename(temp, name)
+		err = renameFile(temp, name)
 	}
 	if err == nil {
 		err = syncDirs(filepath.Dir(name))
@@ -256,7 +256,7 @@ func (s *Spool) putBack(seg Segment, source string, copied bool) error {
 }
 
 func removeOriginal(source string) error {
-	if err := os.Remove(source); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(source); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrLeftBehind, err)
 	}
 	return syncDirs(filepath.Dir(source))
