@@ -31,18 +31,24 @@ func hostHint(err error) string {
 // runService runs the agent until Windows' service manager stops it. It does not use kardianos/service,
 // which knows neither that the host is about to shut down nor how to say that stopping goes on.
 func runService(file string) error {
-	log, err := eventlog.Open(serviceName)
-	if err != nil {
-		return fmt.Errorf("open the event log: %w", err)
+	events := newEventLog(noEvents{}, time.Now)
+	if log, err := eventlog.Open(serviceName); err == nil { // else it records all the same
+		defer log.Close()
+		events = newEventLog(log, time.Now)
 	}
-	defer log.Close()
-	events := newEventLog(log, time.Now)
 	if err := svc.Run(serviceName, &serviceHandler{file: file, events: events}); err != nil {
 		events.fail(fmt.Sprintf("The service manager does not run the agent: %v", err))
 		return fmt.Errorf("run under the service manager: %w", err)
 	}
 	return nil
 }
+
+// noEvents is where events go that there is no event log for.
+type noEvents struct{}
+
+func (noEvents) Info(uint32, string) error    { return nil }
+func (noEvents) Warning(uint32, string) error { return nil }
+func (noEvents) Error(uint32, string) error   { return nil }
 
 // serviceHandler speaks with Windows' service manager.
 type serviceHandler struct {

@@ -38,6 +38,9 @@ func prepareHost(sc *service.Config, cfg *config.Config, account string) error {
 	return p.open(sid)
 }
 
+// systemSID is the SID of LocalSystem, which may do everything.
+const systemSID = "S-1-5-18"
+
 // accountSID is the SID of an account that the service is to run as.
 func accountSID(account string) (string, error) {
 	switch {
@@ -54,7 +57,7 @@ func accountSID(account string) (string, error) {
 }
 
 // open gives an account the rights to all places.
-func (p places) open(sid string) error {
+func (p reachable) open(sid string) error {
 	if p.closed != "" {
 		if err := os.MkdirAll(p.closed, 0o750); err != nil {
 			return fmt.Errorf("make the service's directory: %w", err)

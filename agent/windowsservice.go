@@ -51,9 +51,6 @@ func serviceSID(service string) string {
 	return sid
 }
 
-// systemSID is the SID of LocalSystem, which may do everything.
-const systemSID = "S-1-5-18"
-
 // wantsPassword says whether an account cannot be used without: those of the system, of services, and
 // those whose password Windows manages (their names end with "$") can.
 func wantsPassword(account string) bool {
@@ -68,17 +65,17 @@ func wantsPassword(account string) bool {
 	return !strings.HasSuffix(name, "$") && !strings.EqualFold(name, "LocalSystem")
 }
 
-// places is what the service's account has to be able to use.
-type places struct {
+// reachable is what the service's account has to be able to use.
+type reachable struct {
 	closed string   // the usual directory of configuration, data and log: for the account alone, and to write
 	write  []string // directories: made where they are not there
 	read   []string // files, and directories with all in them
 	watch  []string // directories whose files may change
 }
 
-// servicePlaces lists them. usual is the directory of the configuration, data and log where nothing
+// servicePlaces lists that. usual is the directory of the configuration, data and log where nothing
 // else is said.
-func servicePlaces(cfg *config.Config, executable, usual string) (p places, err error) {
+func servicePlaces(cfg *config.Config, executable, usual string) (p reachable, err error) {
 	within := func(path string) bool {
 		rel, err := filepath.Rel(usual, path)
 		return err == nil && filepath.IsLocal(rel)
