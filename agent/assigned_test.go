@@ -64,6 +64,7 @@ func (h *host) schedules() (ids []string) {
 // Cameras and schedules come from central, and go with it; a restart while it is
 // away records as before.
 func TestCamerasOfCentral(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.local, h.follows = true, true
 	first, second := h.assignable(0), h.assignable(1)

@@ -93,13 +93,16 @@ func checkConfigCommand(file *string, asJSON *bool) *cobra.Command {
 		c.Configuration()
 		return nil
 	})
-	var withoutSecrets bool
+	var withoutSecrets, asService bool
 	config := &cobra.Command{
 		Use:   "config",
 		Short: "Validate the configuration",
 		RunE: func(c *cobra.Command, args []string) error {
 			if *asJSON {
 				return asDocument(c, args)
+			}
+			if asService {
+				return checkAsService(c, *file)
 			}
 			find := load
 			if withoutSecrets {
@@ -117,6 +120,8 @@ func checkConfigCommand(file *string, asJSON *bool) *cobra.Command {
 		},
 	}
 	config.Flags().BoolVar(&withoutSecrets, "without-secrets", false, "do not miss secrets that only the service has")
+	config.Flags().BoolVar(&asService, "as-service", false, "read it as the service that runs would, with its user, environment and credentials (Linux, as root)")
+	config.MarkFlagsMutuallyExclusive("without-secrets", "as-service")
 	return config
 }
 

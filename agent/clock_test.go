@@ -90,6 +90,7 @@ func (h *host) startHere(c *testClock) (stop func()) {
 // what it has recorded meanwhile arrives under its true time, and all time is
 // accounted for.
 func TestBootIn1970(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}

@@ -183,6 +183,7 @@ func TestInitChecks(t *testing.T) {
 
 // What "init" has written stands all checks, and records, uploads and registers.
 func TestInitThenRecord(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	if err := os.Remove(h.config()); err != nil {
 		t.Fatal(err)
@@ -204,6 +205,7 @@ func TestInitThenRecord(t *testing.T) {
 
 // What "import-env" has written records what central assigns, as the predecessor did.
 func TestImportEnvThenRecord(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}

@@ -22,6 +22,9 @@ func (f *first) finish(c *cobra.Command, d *setup.Draft) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", *f.file, err)
 	}
+	if !privileged() { // the system's place cannot be made
+		d.Default("agent", "data_dir", filepath.Join(filepath.Dir(path), "data"))
+	}
 	w, err := setup.Write(d, path, serviceGroup())
 	if err != nil {
 		var invalid config.Errors

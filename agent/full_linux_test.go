@@ -38,6 +38,7 @@ func (h *host) smallDisk(bytes int) {
 // TestFullDiskWithoutUplink: the newest footage is kept, recording never stops, and
 // of each segment that had to go for it there is a row here and word at central.
 func TestFullDiskWithoutUplink(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.smallDisk(spool.KeptFree + 44<<20) // 12 MiB more than where footage is given up
 	h.toStore.Set(wiretest.Fault{Cut: true})

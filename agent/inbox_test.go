@@ -120,6 +120,7 @@ func (h *host) takenOver() (n int) {
 
 // The whole way of a file that was there before the agent, and of one that comes.
 func TestInboxToCentral(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.silence()
 	files := h.bring(4)
@@ -160,6 +161,7 @@ func (h *host) untilArrived(files []brought) {
 
 // Killed at any moment while files are taken over: each is there once in the end.
 func TestKilledWhileTakingOver(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute and a half")
 	}

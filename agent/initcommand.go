@@ -24,7 +24,7 @@ type first struct {
 
 func (f *first) flags(c *cobra.Command) {
 	c.Flags().StringVar(&f.clientName, "client-name", "", "the name that recordings are known by (default: this host's)")
-	c.Flags().StringVar(&f.dataDir, "data-dir", "", "where segments and ledger are kept (default: "+config.DefaultDataDir()+")")
+	c.Flags().StringVar(&f.dataDir, "data-dir", "", "where segments and ledger are kept (default: "+config.DefaultDataDir()+"; who is no administrator: data, beside the configuration)")
 	c.Flags().StringVar(&f.clientID, "client-id", "", "this client's id at the central server, a UUID")
 	c.Flags().StringVar(&f.secrets, "secrets", "", `file with NAME=value lines of secrets; "-" is standard input`)
 	c.Flags().BoolVar(&f.noCheck, "no-check", false, "write only: try neither cameras nor servers")

@@ -16,6 +16,7 @@ import (
 // TestRoomForFilesRunsOut: a file system that has bytes enough and no room for more
 // files. What is uploaded, and was to stay, goes before recording has to stop.
 func TestRoomForFilesRunsOut(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.more = "[retention]\ndelete_after_upload = false\n"
 	h.configure()

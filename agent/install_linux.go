@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,52 +21,77 @@ import (
 // serviceUser is the account that the agent runs under; nobody can log in to it.
 const serviceUser = "recording-agent"
 
+// account is what the service runs as.
+type account struct {
+	name     string
+	uid, gid int
+	groups   []uint32 // all that it is in
+}
+
 // prepareHost makes what the unit refers to: its user, the directories that it
 // writes to, and the right to read the configuration. An account that is not named is
 // the agent's own.
-func prepareHost(sc *service.Config, cfg *config.Config, account string) error {
+func prepareHost(sc *service.Config, cfg *config.Config, name string) error {
 	if os.Geteuid() != 0 {
 		return os.ErrPermission
 	}
-	account = cmp.Or(account, serviceUser)
-	uid, gid, err := findAccount(account)
+	who, err := findAccount(cmp.Or(name, serviceUser))
 	if err != nil {
 		return err
 	}
-	writable, err := ownPlaces(cfg, account, uid, gid)
+	writable, err := ownPlaces(cfg, who)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(readableBy(cfg.Path, account, gid), secretsReadableBy(cfg, account, gid)); err != nil {
+	if err := errors.Join(readableBy(cfg.Path, who.name, who.gid), secretsReadableBy(cfg, who.name, who.gid)); err != nil {
 		return err
 	}
-	if err := tryConfig(sc.Executable, cfg, account, uint32(uid), uint32(gid)); err != nil {
+	if err := tryConfig(sc.Executable, cfg, who); err != nil {
 		return err
 	}
 	return chooseUnit(sc, systemd.Values{
-		Executable: sc.Executable, Config: cfg.Path, User: account, Writable: writable,
+		Executable: sc.Executable, Config: cfg.Path, User: who.name, Writable: writable,
 		CredentialsDir: config.CredentialsDir, Credentials: cfg.Credentials(),
 	})
 }
 
 // findAccount makes the agent's own user where it is missing.
-func findAccount(account string) (uid, gid int, err error) {
-	if account == serviceUser {
+func findAccount(name string) (a account, err error) {
+	if name == serviceUser {
 		if err := makeServiceUser(); err != nil {
-			return 0, 0, err
+			return a, err
 		}
 	}
-	u, err := user.Lookup(account)
+	u, err := user.Lookup(name)
 	if err != nil {
-		return 0, 0, fmt.Errorf("find user %q that the service is to run as: %w; make it first, with useradd --system", account, err)
+		return a, fmt.Errorf("find user %q that the service is to run as: %w; make it first, with useradd --system", name, err)
 	}
-	if uid, err = strconv.Atoi(u.Uid); err != nil {
-		return 0, 0, fmt.Errorf("find user %q: its id is %q: %w", account, u.Uid, err)
+	a.name = name
+	if a.uid, err = strconv.Atoi(u.Uid); err != nil {
+		return a, fmt.Errorf("find user %q: its id is %q: %w", name, u.Uid, err)
 	}
-	if gid, err = strconv.Atoi(u.Gid); err != nil {
-		return 0, 0, fmt.Errorf("find user %q: its group's id is %q: %w", account, u.Gid, err)
+	if a.gid, err = strconv.Atoi(u.Gid); err != nil {
+		return a, fmt.Errorf("find user %q: its group's id is %q: %w", name, u.Gid, err)
 	}
-	return uid, gid, nil
+	groups, err := u.GroupIds()
+	if err != nil {
+		return a, fmt.Errorf("find the groups of user %q: %w", name, err)
+	}
+	for _, group := range groups {
+		if gid, err := strconv.ParseUint(group, 10, 32); err == nil {
+			a.groups = append(a.groups, uint32(gid))
+		}
+	}
+	return a, nil
+}
+
+// command is one that the account runs, from the root directory.
+func (a account) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, args...)
+	cmd.Dir = "/"
+	cmd.Env = []string{"PATH=/usr/bin:/bin"} // what the administrator's shell has, the service has not
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid), Groups: a.groups}}
+	return cmd
 }
 
 func makeServiceUser() error {
@@ -81,57 +105,6 @@ func makeServiceUser() error {
 		return fmt.Errorf("make user %s with useradd: %w: %s", serviceUser, err, bytes.TrimSpace(out))
 	}
 	return nil
-}
-
-// ownPlaces gives the service's user the directories that it writes to, and
-// returns them.
-func ownPlaces(cfg *config.Config, account string, uid, gid int) ([]string, error) {
-	dataDir, err := own("agent.data_dir", cfg.Agent.DataDir, account, uid, gid)
-	if err != nil {
-		return nil, err
-	}
-	// What an earlier run under another user left. Nothing else in there is ours.
-	for _, entry := range []string{"segments", "ledger.db", "ledger.db-wal", "ledger.db-shm", "lock", "spool.id", "reserve", assignedFile} {
-		err := filepath.WalkDir(filepath.Join(dataDir, entry), func(path string, _ os.DirEntry, err error) error {
-			if errors.Is(err, os.ErrNotExist) {
-				return nil
-			}
-			return errors.Join(err, os.Lchown(path, uid, gid))
-		})
-		if err != nil {
-			return nil, fmt.Errorf("give what is in agent.data_dir to user %s: %w", account, err)
-		}
-	}
-	if cfg.Log.File == "" {
-		return []string{dataDir}, nil
-	}
-	if !filepath.IsAbs(cfg.Log.File) {
-		return nil, fmt.Errorf("log.file %q is relative: a service has no directory of its own, write the whole path", cfg.Log.File)
-	}
-	logs, err := own("the directory of log.file", filepath.Dir(cfg.Log.File), account, uid, gid)
-	return []string{dataDir, logs}, err
-}
-
-// own makes a directory that does not exist yet, and gives it to the service's
-// user. It returns its path without symbolic links, which the unit needs.
-func own(what, dir, account string, uid, gid int) (string, error) {
-	if !filepath.IsAbs(dir) {
-		return "", fmt.Errorf("%s %q is relative: a service has no directory of its own, write the whole path", what, dir)
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return "", fmt.Errorf("make %s: %w", what, err)
-	}
-	dir, err := filepath.EvalSymlinks(dir)
-	if err != nil {
-		return "", fmt.Errorf("find %s: %w", what, err)
-	}
-	if dir == "/" || dir == "/var/log" || dir == "/tmp" {
-		return "", fmt.Errorf("%s %s is not the agent's alone: name a directory below it", what, dir)
-	}
-	if err := os.Chown(dir, uid, gid); err != nil {
-		return "", fmt.Errorf("give %s to user %s: %w", what, account, err)
-	}
-	return dir, nil
 }
 
 // readableBy lets a group read a file that others may not: the configuration
@@ -148,22 +121,19 @@ func readableBy(path, account string, gid int) error {
 
 // tryConfig reads the configuration as the service will: a directory above it,
 // or above the program, may be closed to its user.
-func tryConfig(executable string, cfg *config.Config, account string, uid, gid uint32) error {
-	cmd := exec.Command(executable, "check", "config", "--config", cfg.Path)
-	cmd.Dir = "/"
-	cmd.Env = []string{"PATH=/usr/bin:/bin"} // what the administrator's shell has, the service has not
+func tryConfig(executable string, cfg *config.Config, who account) error {
+	cmd := who.command(executable, "check", "config", "--config", cfg.Path)
 	if err := addEnvironment(cmd); err != nil {
 		return err
 	}
-	forget, err := lendCredentials(cmd, cfg.Credentials(), int(uid), int(gid))
+	forget, err := lendCredentials(cmd, cfg.Credentials(), who.uid, who.gid)
 	if err != nil {
 		return err
 	}
 	defer forget()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{}}}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("user %s, which the service runs as, cannot use %s with %s: %w: %s; put them where it can read, such as /usr/local/bin and /etc/recording-agent, and secrets of the environment into %s",
-			account, executable, cfg.Path, err, bytes.TrimSpace(out), environmentFile)
+			who.name, executable, cfg.Path, err, bytes.TrimSpace(out), environmentFile)
 	}
 	return nil
 }

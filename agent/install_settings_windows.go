@@ -26,7 +26,7 @@ func settleService(sc *service.Config) error {
 	password, _ := sc.Option["Password"].(string)
 	config := mgr.Config{
 		ServiceType: windows.SERVICE_WIN32_OWN_PROCESS, StartType: mgr.StartAutomatic, ErrorControl: mgr.ErrorNormal,
-		BinaryPathName: commandLine(sc), ServiceStartName: sc.UserName, Password: password,
+		BinaryPathName: programLine(sc), ServiceStartName: sc.UserName, Password: password,
 		DisplayName: sc.DisplayName, Description: sc.Description, DelayedAutoStart: true,
 	}
 	var actions []mgr.RecoveryAction
@@ -49,8 +49,8 @@ func settleService(sc *service.Config) error {
 	return nil
 }
 
-// commandLine is the program with its arguments, as Windows takes them apart again.
-func commandLine(sc *service.Config) string {
+// programLine is the program with its arguments, as Windows takes them apart again.
+func programLine(sc *service.Config) string {
 	line := syscall.EscapeArg(sc.Executable)
 	for _, a := range sc.Arguments {
 		line += " " + syscall.EscapeArg(a)

@@ -15,6 +15,7 @@ import (
 // A mirror that is away holds up neither the primary destination nor central, but
 // the local files stay until it has them as well.
 func TestMirrorThatIsAway(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	toMirror := wiretest.New(t, strings.TrimPrefix(h.store.Endpoint, "http://"))
 	toMirror.Set(wiretest.Fault{Cut: true})
@@ -67,6 +68,7 @@ func TestMirrorThatIsAway(t *testing.T) {
 
 // Without a destination segments are kept and registered all the same.
 func TestLocalStorage(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.local = true
 	h.configure()

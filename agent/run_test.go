@@ -96,6 +96,7 @@ func (h *host) covered() {
 // Killed at any moment, again and again: whatever had been written is in the
 // store in the end, registered and completed.
 func TestKilledAtAnyMoment(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes a minute")
 	}
@@ -148,6 +149,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 // Neither store nor central can be reached: recording does not care, and what
 // was recorded goes all the way once they are there.
 func TestRecordingNeedsOnlyCameraAndDisk(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	h.toStore.Set(wiretest.Fault{Cut: true})
 	h.toRows.Set(wiretest.Fault{Cut: true})

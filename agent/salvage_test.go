@@ -42,6 +42,7 @@ func (h *host) openUploads() int {
 // A host burns in the middle of its segments. What it had sent is salvaged from
 // elsewhere, and plays.
 func TestSalvageOfALostHost(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}

@@ -81,6 +81,7 @@ func echo(status int, repeated *said) http.HandlerFunc {
 // TestSecretsAreNeverTold runs everything with marked secrets, among peers that
 // repeat what they are told, and searches all that comes out of the agent.
 func TestSecretsAreNeverTold(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	var repeated said
 	store := httptest.NewServer(echo(http.StatusForbidden, &repeated))

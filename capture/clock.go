@@ -35,7 +35,6 @@ func (r *Recorder) watchClock() {
 	if step.Abs() < minStep {
 		return
 	}
-	r.undated += step
 	r.plan.plan.stepped(step)
 	if r.recording() && r.stepped == 0 && r.paused(now.Add(-step)) { // its time was over before
 		r.finish()
@@ -63,18 +62,16 @@ func (r *Recorder) look() time.Time {
 	return r.heard
 }
 
-// redate moves a picture that came before the clock was set, and has waited for others
-// in the session, to the new time: as if it were of the old one, all that follows would
-// come before it. The first picture of the new time ends that.
+// redate moves a picture that was dated before the clock was set, and handed on
+// afterwards, to the new time: as if it were of the old one, all that follows would come
+// before it. The mutex is held.
 func (r *Recorder) redate(s *media.Sample) {
-	if r.undated == 0 {
+	if s.DatedAt.IsZero() {
 		return
 	}
-	if ahead := s.Wall.Sub(r.heard); (ahead + r.undated).Abs() < ahead.Abs() {
-		s.Wall = s.Wall.Add(r.undated)
-		return
+	if step := r.step(s.DatedAt, r.heard); step.Abs() >= minStep {
+		s.Wall = s.Wall.Add(step)
 	}
-	r.undated = 0
 }
 
 // noteStep tells of a step. A cause says why there was no footage before it.

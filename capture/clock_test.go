@@ -180,22 +180,17 @@ func TestHostsClockIsSetBeforeHeldPicturesCome(t *testing.T) {
 				defer b.close()
 				p := &script{}
 				var set atomic.Int64 // by how much the clock has been set
-				off := func() time.Duration { return time.Duration(set.Load()) }
-				held := make([]time.Duration, 3) // as it was when the pictures came that wait
+				now, step := markedClock(&set)
+				held := []time.Time{now(), now(), now()} // when the pictures came that wait
 				o := b.options(func(ctx context.Context, r *Recorder) error {
 					return p.play(ctx, r, 1<<30, func(_ int, s *media.Sample) {
-						s.Wall = s.Wall.Add(held[0])
-						held = append(held[1:], off())
+						held = append(held[1:], now())
+						s.Wall, s.DatedAt = held[0], held[0]
 					})
 				})
-				o.Now = func() time.Time { return time.Now().Add(off()) }
+				o.Now = now
 				c := New(o)
-				said := time.Duration(0)
-				c.recorder.step = func(time.Time, time.Time) time.Duration {
-					step := off() - said
-					said = off()
-					return step
-				}
+				c.recorder.step = step
 				b.run(c)
 				sleep(t.Context(), 15500*time.Millisecond)
 				set.Store(int64(by))
@@ -223,6 +218,73 @@ func TestHostsClockIsSetBeforeHeldPicturesCome(t *testing.T) {
 			})
 		})
 	}
+}
+
+// markedClock is a clock that can be set once, and what it is set by between two of its
+// readings. The bubble's have no monotonic part, so those of the set clock are marked by
+// their zone.
+func markedClock(set *atomic.Int64) (now func() time.Time, step func(before, now time.Time) time.Duration) {
+	zone := time.FixedZone("of the set clock", 0)
+	ahead := func(reading time.Time) time.Duration {
+		if reading.Location() == zone {
+			return time.Duration(set.Load())
+		}
+		return 0
+	}
+	now = func() time.Time {
+		if by := set.Load(); by != 0 {
+			return time.Now().Add(time.Duration(by)).In(zone)
+		}
+		return time.Now()
+	}
+	return now, func(before, now time.Time) time.Duration { return ahead(now) - ahead(before) }
+}
+
+// The last picture before a camera stalls is kept back in the session while the clock is
+// set, and dated by the set clock as of when it came: the time after it is not footage,
+// for nothing of it has come.
+func TestPictureKeptBackWhileTheClockIsSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		defer b.close()
+		const by = 1500 * time.Millisecond
+		const last = 6 * keyEvery // the number of the picture that is kept back
+		p := &script{}
+		var set atomic.Int64
+		now, step := markedClock(&set)
+		var came time.Time // the picture that is kept back, by the set clock
+		o := b.options(func(ctx context.Context, r *Recorder) error {
+			defer func() { <-ctx.Done() }()
+			return p.play(ctx, r, last+1, func(i int, s *media.Sample) {
+				if i == last {
+					came = now().Add(by)
+					sleep(ctx, 100*time.Millisecond)
+					set.Store(int64(by))
+					sleep(ctx, 800*time.Millisecond)
+					s.Wall, s.DatedAt = came, now().Add(-900*time.Millisecond)
+				}
+			})
+		})
+		o.Now = now
+		c := New(o)
+		c.recorder.step = step
+		b.run(c)
+		sleep(t.Context(), 10*time.Second)
+		b.end()
+		segs := b.segments(spool.Finished)
+		if frames(segs) != last+1 {
+			t.Fatalf("%d of %d pictures are on the disk", frames(segs), last+1)
+		}
+		held := segs[len(segs)-1]
+		if wrong := held.Start.Sub(came).Abs(); wrong > frameTime {
+			t.Errorf("the picture that was kept back came at %v, its segment starts at %v", came, held.Start)
+		}
+		for _, s := range segs {
+			if more := s.End.Sub(s.Start) - s.Duration; more > frameTime {
+				t.Errorf("the segment from %v to %v says that it has %v more footage than it has", s.Start, s.End, more)
+			}
+		}
+	})
 }
 
 // A clock that is set forward does not make a key frame overdue: the segment is cut at

@@ -20,7 +20,7 @@ import (
 // Spool is what recording needs of the spool.
 type Spool interface {
 	Room() error
-	Refused()
+	Refused(err error)
 	Create(seg spool.Segment) (*os.File, error)
 	Begun(ctx context.Context, seg spool.Segment) error
 	Grown(segmentID string, watermark int64)
@@ -323,7 +323,7 @@ func (d *disk) lost(ctx context.Context, j job, err error) {
 	case spool.NoRoom(err):
 		cause = spool.DiskFull
 		if !errors.Is(err, spool.ErrNoRoom) { // who makes room does not see it by what is free
-			d.spool.Refused()
+			d.spool.Refused(err)
 		}
 	}
 	d.meter.failed(why)

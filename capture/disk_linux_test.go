@@ -72,7 +72,7 @@ func TestQuotaIsAFullDisk(t *testing.T) {
 		c := New(o)
 		b.run(c)
 		sleep(t.Context(), 4*time.Second)
-		if b.spool.WasRefused() {
+		if b.spool.WasRefused() != spool.NotRefused {
 			t.Error("recording is said to be refused")
 		}
 		disk.Fail(func(op disktest.Kind, _ string) syscall.Errno {
@@ -85,7 +85,7 @@ func TestQuotaIsAFullDisk(t *testing.T) {
 		disk.Fail(nil)
 		sleep(t.Context(), 10*time.Second)
 		b.end()
-		if !b.spool.WasRefused() {
+		if b.spool.WasRefused() != spool.QuotaUsedUp {
 			t.Error("nobody is told to make room")
 		}
 		full := 0

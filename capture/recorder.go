@@ -62,7 +62,6 @@ type Recorder struct {
 	told      time.Time // when it was to end
 	step      func(before, now time.Time) time.Duration
 	stepped   time.Duration // by so much the clock was set since the current segment began
-	undated   time.Duration // and since the last picture that came after it was
 	dropping  bool          // the disk is too slow: up to a key frame for which there is room
 	why       gap           // cause and detail of what is missing at present
 	plan      follower

@@ -18,9 +18,10 @@ const (
 
 // makeOtherRoom makes the room that cannot be seen by the bytes that are free: for more
 // files, and below a quota. What is not safe goes only where it is certain that it
-// helps: recording was refused, and the files are few.
+// helps: recording was refused, and the files are few or a quota is used up.
 func (r *Retention) makeOtherRoom(ctx context.Context) (trouble string, err error) {
-	refused := r.opts.Refused()
+	why := r.opts.Refused()
+	refused := why != spool.NotRefused
 	free, total, err := r.opts.Inodes()
 	if err != nil {
 		return "", nil // then bytes alone are looked at
@@ -34,7 +35,11 @@ func (r *Retention) makeOtherRoom(ctx context.Context) (trouble string, err erro
 		return r.evict(ctx, n)
 	}
 	if refused {
-		return r.evict(ctx, need{wanted: refusedBytes, gain: sizeOf, left: "%d MB are free", unit: 1e6})
+		n := need{wanted: refusedBytes, gain: sizeOf, left: "%d MB are free", unit: 1e6}
+		if why == spool.QuotaUsedUp {
+			n.brink, n.left = brinkBytes, "%d MB of the quota are free"
+		}
+		return r.evict(ctx, n)
 	}
 	return "", nil
 }

@@ -2,30 +2,55 @@ package uploader
 
 import (
 	"context"
+	"io/fs"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"recording-agent/capture/spool"
 )
 
-// TestRefusalMakesRoom: the system says that enough is free, and takes nothing. Only what
-// is safe goes for it, since nobody knows whether it helps.
+// TestRefusalMakesRoom: the system says that enough is free, and takes nothing. What is
+// not safe goes only for a quota: of anything else nobody knows whether it helps.
 func TestRefusalMakesRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStorage(t, 4)
-		defer s.close()
-		s.verify(1)
-		s.verify(2)
-		s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: roomy, Refused: s.spool.WasRefused})
-		after(time.Minute)
-		if got := s.states(4); got != "ffff" {
-			t.Errorf("states %s while there is room", got)
-		}
-		s.spool.Refused()
-		after(10 * time.Second)
-		if got := s.states(4); got != "fddf" {
-			t.Errorf("states %s after recording was refused", got)
-		}
-	})
+	for _, c := range []struct {
+		name    string
+		said    error
+		keep    Keep
+		want    string
+		trouble bool
+	}{
+		{"nobody knows why", syscall.ENOSPC, Keep{}, "fdff", false},
+		{"a quota", &fs.PathError{Op: "write", Path: "x", Err: syscall.EDQUOT}, Keep{}, "mdff", false},
+		{"a quota, and recording stops", syscall.EDQUOT, Keep{StopRecording: true}, "fdff", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStorage(t, 0)
+				defer s.close()
+				s.size = 24 << 20
+				for i := range 4 {
+					s.add(i)
+				}
+				s.verify(1)
+				c.keep.AfterUpload = true
+				r := s.retain(RetentionOptions{Files: s.spool, Keep: c.keep, Disk: roomy, Refused: s.spool.WasRefused})
+				after(time.Minute)
+				if got := s.states(4); got != "ffff" {
+					t.Errorf("states %s while there is room", got)
+				}
+				s.spool.Refused(c.said)
+				after(6 * time.Second)
+				if got := s.states(4); got != c.want {
+					t.Errorf("states %s after recording was refused, want %s", got, c.want)
+				}
+				if trouble := r.Status().Trouble; (trouble != "") != c.trouble {
+					t.Errorf("trouble %q", trouble)
+				}
+			})
+		})
+	}
 }
 
 // TestRoomForFiles: a disk with room for a number of files, of which so many are left.
@@ -57,7 +82,12 @@ func TestRoomForFiles(t *testing.T) {
 				}
 				c.keep.AfterUpload = true
 				r := s.retain(RetentionOptions{
-					Files: s.spool, Keep: c.keep, Disk: roomy, Inodes: inodes, Refused: func() bool { return c.refused },
+					Files: s.spool, Keep: c.keep, Disk: roomy, Inodes: inodes, Refused: func() spool.Refusal {
+						if c.refused {
+							return spool.RefusedRoom
+						}
+						return spool.NotRefused
+					},
 				})
 				after(4 * time.Second)
 				if got := s.states(6); got != c.want {

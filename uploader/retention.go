@@ -43,7 +43,7 @@ type RetentionOptions struct {
 	Keep              Keep
 	Disk              func() (free, total uint64, err error) // where the files are
 	Inodes            func() (free, total uint64, err error) // files that there is room for; nil: no limit is known
-	Refused           func() bool                            // since it was last asked there was no room for footage; nil: that is not known
+	Refused           func() spool.Refusal                   // of room for footage since it was last asked; nil: that is not known
 	Sending           func(segmentID string) bool            // it is on its way, and perhaps safe in a moment; nil: none is
 	Log               zerolog.Logger
 	Now               func() time.Time
@@ -108,7 +108,7 @@ func NewRetention(o RetentionOptions) *Retention {
 		o.Inodes = func() (uint64, uint64, error) { return 0, 0, nil }
 	}
 	if o.Refused == nil {
-		o.Refused = func() bool { return false }
+		o.Refused = func() spool.Refusal { return spool.NotRefused }
 	}
 	return &Retention{
 		opts: o, step: media.ClockStep, stuck: map[string]waiting{},

@@ -112,6 +112,7 @@ type storage struct {
 	limits   Limits
 	latency  Observer
 	log      bytes.Buffer
+	size     int64 // of each segment, as the ledger says; at least 1000
 	stop     func()
 }
 
@@ -154,7 +155,7 @@ func (s *storage) add(i int) {
 	}
 	sum := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint64(nil, crc64nvme.Checksum(data)))
 	s.must(s.spool.Begun(s.t.Context(), seg))
-	s.must(s.spool.Finished(s.t.Context(), seg.ID, start, mp4.Result{Size: 1000, Checksum: sum, Duration: time.Minute, Frames: 1500}))
+	s.must(s.spool.Finished(s.t.Context(), seg.ID, start, mp4.Result{Size: max(s.size, 1000), Checksum: sum, Duration: time.Minute, Frames: 1500}))
 }
 
 func (s *storage) must(err error) {

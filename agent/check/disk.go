@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -69,7 +70,13 @@ func (c *Checks) tryDir(ctx context.Context, g group, dir string) func() {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		made := canBeMade(dir)
 		return func() {
+			if made != nil {
+				g.fail("writable", fmt.Sprintf("%s does not exist, and cannot be made: %v", dir, made),
+					`name another directory as agent.data_dir, or make this one; for the service "recording-agent install" does, as administrator`)
+				return
+			}
 			g.warn("writable", dir+" does not exist yet; the agent makes it when it starts", "if it should be there, look whether its disk is mounted")
 			c.tellRoom(g, existing(dir))
 		}
@@ -117,6 +124,23 @@ func existing(dir string) string {
 		}
 		dir = filepath.Dir(dir)
 	}
+}
+
+// canBeMade makes the first directory that is missing, and removes it.
+func canBeMade(dir string) error {
+	above := existing(dir)
+	below, err := filepath.Rel(above, dir)
+	if err != nil {
+		return err
+	}
+	first, _, _ := strings.Cut(below, string(filepath.Separator))
+	try := filepath.Join(above, first)
+	if err := os.Mkdir(try, 0o700); err != nil && !errors.Is(err, fs.ErrExist) { // an agent may start just now
+		return err
+	} else if err != nil {
+		return nil
+	}
+	return os.Remove(try)
 }
 
 // tellRoom compares what is free with what retention and recording leave free.

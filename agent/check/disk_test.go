@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -35,6 +36,15 @@ func TestDiskThatIsNotThere(t *testing.T) {
 	if _, err := os.Stat(filepath.Dir(dir)); err == nil {
 		t.Error("the directory was made")
 	}
+}
+
+func TestDiskThatCannotBe(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it takes a directory in which not even root makes another")
+	}
+	tr := diskChecks(t, "/proc/recording-agent/data", "")
+	tr.DataDir(t.Context())
+	tr.want(t, "writable", Failed, "cannot be made", "recording-agent install")
 }
 
 func TestDataDirThatIsAFile(t *testing.T) {

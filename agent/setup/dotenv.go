@@ -1,7 +1,6 @@
 package setup
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -20,8 +19,9 @@ const maxDotenv = 1 << 20
 // ReadDotenv reads NAME=value lines as python-dotenv does, which the predecessor used:
 // quotes, export, comments, any line ends, a byte order mark; the last of several lines
 // of a name counts. What "${NAME}" stands for is not put in, and a comment alone is no
-// value. A line that cannot be read
-// costs only itself, and is among the complaints, which repeat nothing of any value.
+// value. A line that cannot be read,
+// or a value over several lines, costs only itself, and is among the complaints, which
+// repeat nothing of any value.
 //
 // It goes line by line: the library's own errors repeat the file, secrets and all.
 func ReadDotenv(r io.Reader) (values map[string]string, complaints []string, err error) {
@@ -36,19 +36,45 @@ func ReadDotenv(r io.Reader) (values map[string]string, complaints []string, err
 	}
 	data = bytes.TrimPrefix(data, []byte("\uFEFF"))
 	values = map[string]string{}
-	lines := bufio.NewScanner(bytes.NewReader(bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))))
-	lines.Buffer(nil, maxDotenv+1)
-	for n := 1; lines.Scan(); n++ {
-		name, value, ok := dotenvLine(lines.Text())
+	text := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
+	lines := strings.Split(text, "\n")
+	for i := 0; i < len(lines); i++ {
+		if more := continued(lines[i:]); more > 0 {
+			complaints = append(complaints, fmt.Sprintf("lines %d to %d are one value over several lines: it is left out", i+1, i+1+more))
+			i += more
+			continue
+		}
+		name, value, ok := dotenvLine(lines[i])
 		switch {
 		case name == "" && ok:
 		case !ok:
-			complaints = append(complaints, fmt.Sprintf("line %d cannot be read as NAME=value: it is left out", n))
+			complaints = append(complaints, fmt.Sprintf("line %d cannot be read as NAME=value: it is left out", i+1))
 		default:
 			values[name] = value
 		}
 	}
-	return values, complaints, lines.Err()
+	return values, complaints, nil
+}
+
+// opens is the beginning of a value in quotes that does not end on its line.
+var opens = regexp.MustCompile(`^\s*(?:export\s+)?[A-Za-z_][A-Za-z0-9_.]*\s*=\s*(?:'(?:[^'\\]|\\.)*|"(?:[^"\\]|\\.)*)\\?$`)
+
+// continued says over how many further lines the value goes on that the first begins.
+// What stands on those looks like settings, and is none. One whose quote is never closed
+// is a line that cannot be read.
+func continued(lines []string) int {
+	if !opens.MatchString(lines[0]) {
+		return 0
+	}
+	_, value, _ := strings.Cut(lines[0], "=")
+	quote := strings.TrimSpace(value)[:1]
+	closes := regexp.MustCompile(`^(?:[^` + quote + `\\]|\\.)*` + quote)
+	for i, line := range lines[1:] {
+		if closes.MatchString(line) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // ReadDotenvFile reads a file, or standard input where it is "-".

@@ -56,6 +56,16 @@ func TestReadDotenv(t *testing.T) {
 	if all := strings.Join(complaints, "\n"); !strings.Contains(all, "line 2 ") || !strings.Contains(all, "line 3 ") || strings.Contains(all, "hunter2") {
 		t.Errorf("complaints: %s", all)
 	}
+	got, complaints, err = ReadDotenv(strings.NewReader("A=b\r\nB=\"hunter2\r\nA=hunter2\r\n  \\\" hunter2\r\n\" # end\r\nC=d\r\n? hunter2\r\nD='"))
+	if want := []string{"lines 2 to 5 are", "line 7 ", "line 8 "}; err != nil || !maps.Equal(got, map[string]string{"A": "b", "C": "d"}) || len(complaints) != len(want) {
+		t.Errorf("with a value over several lines: %q, %q, %v", got, complaints, err)
+	} else {
+		for i, c := range complaints {
+			if !strings.HasPrefix(c, want[i]) || strings.Contains(c, "hunter2") {
+				t.Errorf("complaint %q, want %q", c, want[i])
+			}
+		}
+	}
 	for _, bad := range []string{"A=\x00", "A=\xff", strings.Repeat("A=b\n", maxDotenv/4+1)} {
 		if _, _, err := ReadDotenv(strings.NewReader(bad)); err == nil {
 			t.Errorf("%.10q was read", bad)

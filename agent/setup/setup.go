@@ -40,6 +40,13 @@ func (d *Draft) Set(section, key string, value any) {
 	d.tables[section][0][key] = value
 }
 
+// Default sets a key of a section that there is once, unless it is set.
+func (d *Draft) Default(section, key string, value any) {
+	if len(d.tables[section]) == 0 || d.tables[section][0][key] == nil {
+		d.Set(section, key, value)
+	}
+}
+
 // Add begins another table of a section.
 func (d *Draft) Add(section string) config.Table {
 	t := config.Table{}

@@ -90,6 +90,10 @@ type Sample struct {
 	// least-delayed sample so far, carried on by the stream's own clock.
 	Wall time.Time
 
+	// DatedAt is the reading of the host's clock from which Wall was found. Zero: Wall is
+	// by the clock as it is when the sample is handed on.
+	DatedAt time.Time
+
 	// CameraTime is what the camera's own clock showed when a picture was taken, as its
 	// sender reports say; zero when they do not. Nothing is dated by it.
 	CameraTime time.Time

@@ -59,5 +59,8 @@ type dated struct {
 
 func (d *dated) Write(s *media.Sample) error {
 	d.off = max(d.off, d.now().Round(0).Sub(s.Wall).Abs())
+	if s.Track == 0 && s.DatedAt.IsZero() {
+		return errors.New("a picture does not say by which reading of the clock it is dated")
+	}
 	return d.collector.Write(s)
 }

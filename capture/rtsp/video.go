@@ -82,7 +82,7 @@ func (v *video) take(au *accessUnit, pts int64, now time.Time) *media.Sample {
 		return nil
 	}
 	v.time(s)
-	s.Wall = v.clock.at(media.Duration(s.PTS, v.rate), now)
+	s.Wall, s.DatedAt = v.clock.at(media.Duration(s.PTS, v.rate), now), now
 	return s
 }
 

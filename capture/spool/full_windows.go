@@ -8,4 +8,6 @@ import (
 
 // errsFull are what the system says where there is no room: of the disk, or of what a
 // user may have of it.
-var errsFull = []error{syscall.ENOSPC, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, windows.ERROR_DISK_QUOTA_EXCEEDED}
+var errsFull = []error{syscall.ENOSPC, windows.ERROR_DISK_FULL, windows.ERROR_HANDLE_DISK_FULL, errQuota}
+
+const errQuota = windows.ERROR_DISK_QUOTA_EXCEEDED

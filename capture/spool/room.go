@@ -51,12 +51,26 @@ func NoRoom(err error) bool {
 	return errors.Is(err, ErrNoRoom) || slices.ContainsFunc(errsFull, func(full error) bool { return errors.Is(err, full) })
 }
 
-// Refused notes that the system has found no room for footage, whatever it says is free:
-// a quota is used up, or there is no room for more files.
-func (s *Spool) Refused() { s.refused.Store(true) }
+// Refusal is why the system has no room for footage, whatever it says is free.
+type Refusal int
+
+const (
+	NotRefused  Refusal = iota
+	RefusedRoom         // no room for more files, perhaps: deleting one may not help
+	QuotaUsedUp         // what the agent's user may have: deleting helps
+)
+
+// Refused notes that the system has found no room for footage, with what it said.
+func (s *Spool) Refused(err error) {
+	why := RefusedRoom
+	if errors.Is(err, errQuota) {
+		why = QuotaUsedUp
+	}
+	s.refused.Store(int32(why))
+}
 
 // WasRefused says whether there was no room for footage since it was last asked.
-func (s *Spool) WasRefused() bool { return s.refused.Swap(false) }
+func (s *Spool) WasRefused() Refusal { return Refusal(s.refused.Swap(int32(NotRefused))) }
 
 // diskUsage is what the system says.
 func diskUsage(dir string) (free, total uint64, err error) {

@@ -19,11 +19,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"recording-agent/capture/private"
@@ -69,8 +71,8 @@ type Spool struct {
 	setBack time.Duration // by how much the clock was since the last run, below zero; until that is noted
 	setSeen time.Duration // the uptime when it was seen that the clock was set, until that is remembered; FollowClock's
 
-	givingUp sync.Mutex // a file is being given up, up to its row
-	refused  atomic.Bool
+	givingUp sync.Mutex   // a file is being given up, up to its row
+	refused  atomic.Int32 // a Refusal
 
 	mu         sync.Mutex
 	alive      time.Time
@@ -138,19 +140,27 @@ func (s *Spool) Close() error {
 // everything there like it had no file.
 func (s *Spool) bind(ctx context.Context) error {
 	file := filepath.Join(s.opts.Dir, "spool.id")
-	here, err := os.ReadFile(file)
+	content, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
-	known, err := s.ledger.identity(ctx, string(here))
+	// What a power cut or an editor has left of it speaks against no ledger.
+	here := strings.TrimSpace(string(content))
+	if uuid.Validate(here) != nil {
+		here = ""
+	}
+	known, err := s.ledger.identity(ctx, here)
 	s.id = known
 	switch {
 	case err != nil:
 		return err
-	case string(here) == "":
-		return WriteDurably(file, []byte(known), 0o640)
-	case string(here) != known:
+	case here != "" && here != known:
 		return fmt.Errorf("the ledger in %s belongs to another data directory: move ledger.db away to have the segments here adopted", s.opts.Dir)
+	case here == "" || string(content) != here:
+		if here == "" && len(content) > 0 {
+			s.opts.Log.Warn().Str("file", file).Msg("the file that binds the data directory to its ledger was damaged: it is written again for the ledger that is there")
+		}
+		return WriteDurably(file, []byte(known), 0o640)
 	}
 	return nil
 }

@@ -217,6 +217,43 @@ func TestLedgerOfAnotherDirectoryIsRefused(t *testing.T) {
 	}
 }
 
+// TestDamagedSpoolID: what a power cut or an editor makes of the file neither keeps the
+// agent from recording nor lets in a ledger from elsewhere.
+func TestDamagedSpoolID(t *testing.T) {
+	other := "0190aaaa-0000-7000-8000-000000000001"
+	for name, damage := range map[string]func(id string) string{
+		"zeroed":         func(id string) string { return strings.Repeat("\x00", len(id)) },
+		"cut":            func(id string) string { return id[:20] },
+		"empty":          func(string) string { return "" },
+		"a newline more": func(id string) string { return id + "\r\n" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir())
+			rec := finished(t, s, "gate", epoch, 1)
+			must(t, s.Close())
+			file := filepath.Join(s.Dir(), "spool.id")
+			must(t, os.WriteFile(file, []byte(damage(s.id)), 0o600))
+			again := open(t, s.Dir())
+			defer again.Close()
+			if again.id != s.id || state(t, again, rec.ID).State != Finished {
+				t.Errorf("the directory is %s, was %s", again.id, s.id)
+			}
+			if content, err := os.ReadFile(file); err != nil || string(content) != s.id {
+				t.Errorf("the file holds %q, %v", content, err)
+			}
+			if err := again.Present(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	s := open(t, t.TempDir())
+	must(t, s.Close())
+	must(t, os.WriteFile(filepath.Join(s.Dir(), "spool.id"), []byte(other+"\n"), 0o600))
+	if _, err := Open(t.Context(), testOptions(t, s.Dir())); err == nil || !strings.Contains(err.Error(), "another data directory") {
+		t.Errorf("open with another directory's id: %v", err)
+	}
+}
+
 func TestNewerLedgerIsRefused(t *testing.T) {
 	s := open(t, t.TempDir())
 	_, err := s.ledger.db.Exec("PRAGMA user_version = 99")

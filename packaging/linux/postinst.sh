@@ -8,6 +8,10 @@ configure | 1 | 2) ;;
 *) exit 0 ;;
 esac
 
+config=/etc/recording-agent/agent.toml
+if [ -f "$config.before-package" ]; then
+	mv "$config.before-package" "$config"
+fi
 new=
 if [ -e /run/recording-agent.new ]; then
 	rm -f /run/recording-agent.new
@@ -18,21 +22,36 @@ fi
 [ -d /run/systemd/system ] || exit 0
 systemctl daemon-reload
 
-config=/etc/recording-agent/agent.toml
-problems=$(recording-agent check config --without-secrets --config "$config" 2>&1) && valid=yes || valid=
+# By its path: /usr/local/bin, which comes first, may have another.
+agent=/usr/bin/recording-agent
+own_unit=/etc/systemd/system/recording-agent.service
 
-if systemctl --quiet is-active recording-agent.service; then
-	# What records goes on recording until it is known that the new version can.
-	if [ "$valid" ]; then
+state=$(systemctl is-active recording-agent.service) || true
+case "$state" in
+active | reloading | activating)
+	if [ -f "$own_unit" ] && ! grep -q "^ExecStart=\"\?${agent}[\" ]" "$own_unit"; then
+		cat <<-END
+			recording-agent: NOT restarted: $own_unit goes before the unit of this package, and names a program of its own.
+			  To have this package's run: sudo $agent install && sudo systemctl restart recording-agent
+		END
+	# What records goes on recording until it is known that the new version can. One
+	# that is between two attempts to start does not record.
+	elif [ "$(systemctl show --property=MainPID --value recording-agent.service)" = 0 ] ||
+		problems=$("$agent" check config --as-service 2>&1); then
 		systemctl restart --no-block recording-agent.service
 	else
 		echo "recording-agent: NOT restarted, the version from before goes on recording: this one cannot use the configuration:"
 		echo "$problems"
 		echo 'Edit it, then "sudo systemctl restart recording-agent".'
 	fi
-elif [ "$valid" ] && [ "$new" ]; then
+	exit 0
+	;;
+esac
+
+"$agent" check config --without-secrets --config "$config" >/dev/null 2>&1 && valid=yes || valid=
+if [ "$valid" ] && [ "$new" ]; then
 	# Installed again, or configured beforehand.
-	if recording-agent install --config "$config"; then
+	if "$agent" install --config "$config"; then
 		systemctl start --no-block recording-agent.service
 	else
 		echo 'recording-agent: not started; when that is mended: "sudo recording-agent install && sudo recording-agent start".'

@@ -8,6 +8,13 @@ install | upgrade | 1 | 2) ;;
 *) exit 0 ;;
 esac
 
+# A configuration that was there before any package: dpkg would ask about it, and stand
+# still where nobody answers. It comes back in postinst.
+config=/etc/recording-agent/agent.toml
+if [ "$1" = install ] && [ -z "${2-}" ] && [ -f "$config" ]; then
+	mv "$config" "$config.before-package"
+fi
+
 case "$1" in
 install | 1) : >/run/recording-agent.new ;; # for postinst, which dpkg does not tell
 esac

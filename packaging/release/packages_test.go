@@ -129,7 +129,6 @@ func checkRPM(t *testing.T, file, arch, as string) {
 		}
 	}
 	root := t.TempDir()
-	// Paths in an rpm are absolute: without the option it would be unpacked over this host.
 	// Paths in an rpm are absolute: without the option it is unpacked over this host.
 	must(t, "sh", "-c", `rpm2cpio "$0" | (cd "$1" && cpio -idm --quiet --no-absolute-filenames)`, file, root)
 	checkTree(t, root, arch, "usr/share/zsh/site-functions/_recording-agent")
@@ -159,7 +158,28 @@ func checkTree(t *testing.T, root, arch, zsh string) {
 			t.Errorf("%s does not hold %q: %v", name, want, err)
 		}
 	}
+	checkLinks(t, filepath.Join(root, "usr/share/doc/recording-agent"))
 	must(t, "bash", "-n", filepath.Join(root, "usr/share/bash-completion/completions/recording-agent"))
+}
+
+// checkLinks follows those of the pages in a directory.
+func checkLinks(t *testing.T, dir string) {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(dir, "docs", "*.md"))
+	if len(files) < 8 {
+		t.Errorf("only %d pages", len(files))
+	}
+	for _, file := range append(files, filepath.Join(dir, "README.md")) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, l := range regexp.MustCompile(`\]\(([^)#: ]+)[)#]`).FindAllStringSubmatch(string(text), -1) {
+			if _, err := os.Lstat(filepath.Join(filepath.Dir(file), l[1])); err != nil { // links are absolute
+				t.Errorf("%s leads nowhere: %v", filepath.Base(file), err)
+			}
+		}
+	}
 }
 
 func checkProgram(t *testing.T, file, goos, goarch string) {

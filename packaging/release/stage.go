@@ -16,9 +16,17 @@ func makeStage(stage string, t target, c commit) error {
 	}
 	copies := map[string]string{
 		"packaging/agent.toml": "agent.toml", "agent.example.toml": "agent.example.toml",
-		"LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md",
+		"LICENSE": "LICENSE", "README.md": "README.md", "CHANGELOG.md": "CHANGELOG.md", "SECURITY.md": "SECURITY.md", "ARCHITECTURE.md": "ARCHITECTURE.md",
 		"packaging/prometheus/alerts.yml":        "prometheus/alerts.yml",
 		"packaging/grafana/recording-agent.json": "grafana/recording-agent.json",
+	}
+	// Whoever has to look something up may have no network.
+	pages, err := filepath.Glob("docs/*")
+	if err != nil {
+		return err
+	}
+	for _, page := range pages {
+		copies[page] = filepath.ToSlash(page)
 	}
 	for from, to := range copies {
 		data, err := os.ReadFile(from)

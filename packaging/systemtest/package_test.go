@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,8 @@ func TestDebianPackage(t *testing.T) {
 	c := boot(t) // in the host's network, where camera, store and central are
 	c.bring(older, newer)
 
+	c.packages = dpkg
+
 	c.isInstalledAndWaits(older)
 	c.unitIsSound()
 	c.takesInit()
@@ -42,11 +45,42 @@ func TestDebianPackage(t *testing.T) {
 	c.isRemoved()
 	c.isInstalledAgain(around, newer)
 	c.isPurged()
+	c.comesOverWhatWasThere(newer)
+	c.purgesNoFootage(newer)
 	for _, r := range around.completed() {
 		around.check(r)
 	}
 	t.Logf("%d segments completed, each read by ffprobe", len(around.completed()))
 }
+
+// The same for the .rpm, which runs its scripts with other arguments and has no purge. Its
+// tool runs in a Debian here: what it depends on is not asked for.
+func TestRPMPackage(t *testing.T) {
+	older, newer := release(t, "linux/amd64", "1.0.0", ".rpm"), release(t, "linux/amd64", "1.0.1", ".rpm")
+	around := newWorld(t)
+	c := bootTree(t, "systemd-bookworm-rpm", "systemd,systemd-sysv,dbus,iproute2,procps,rpm")
+	c.bring(older, newer)
+	c.packages = rpm
+
+	c.isInstalledAndWaits(older)
+	c.isConfiguredAndRecords(around)
+	c.isUpgraded(around, newer)
+	c.keepsRecordingWhenItCannotRead(newer)
+	c.isRemoved()
+	c.isInstalledAgain(around, newer)
+	c.isRemoved()
+	for _, r := range around.completed() {
+		around.check(r)
+	}
+}
+
+// packager is how packages are installed and removed.
+type packager struct{ install, remove []string }
+
+var (
+	dpkg = packager{[]string{"dpkg", "-i"}, []string{"dpkg", "-r", "recording-agent"}}
+	rpm  = packager{[]string{"rpm", "-U", "--replacepkgs", "--force-debian", "--nodeps"}, []string{"rpm", "-e", "recording-agent"}}
+)
 
 // release makes what is released for one system, with a version of its own, and returns
 // the file that ends so.
@@ -74,7 +108,7 @@ func (c *container) bring(packages ...string) {
 
 func (c *container) install(pkg string) (said string) {
 	c.t.Helper()
-	return c.must("dpkg", "-i", "/srv/"+filepath.Base(pkg))
+	return c.must(append(slices.Clone(c.packages.install), "/srv/"+filepath.Base(pkg))...)
 }
 
 func (c *container) isInstalledAndWaits(pkg string) {
@@ -232,12 +266,18 @@ func (c *container) gapsSince(began time.Time) map[string]time.Duration {
 func (c *container) keepsRecordingWhenItCannotRead(pkg string) {
 	c.t.Helper()
 	good, before := c.configuration(), c.show("MainPID")
-	c.configure(good + "\n[nonsense]\n")
-	if said := c.install(pkg); !strings.Contains(said, "NOT restarted") || !strings.Contains(said, "nonsense") {
-		c.t.Errorf("the installation said:\n%s", said)
-	}
-	if now := c.show("MainPID"); now != before {
-		c.t.Error("it was restarted all the same")
+	for what, bad := range map[string]string{
+		"nonsense":      good + "\n[nonsense]\n",
+		"not-there-yet": strings.Replace(good, "cred:s3-key", "cred:not-there-yet", 1), // which only the service can tell
+	} {
+		c.configure(bad)
+		if said := c.install(pkg); !strings.Contains(said, "NOT restarted") || !strings.Contains(said, what) {
+			c.t.Errorf("the installation said:\n%s", said)
+		}
+		time.Sleep(2 * time.Second) // it would be done in the background
+		if now := c.show("MainPID"); now != before {
+			c.t.Errorf("%s: it was restarted all the same", what)
+		}
 	}
 	c.configure(good)
 }
@@ -260,7 +300,8 @@ func (c *container) movesItsFootage(around *world) {
 
 func (c *container) isRemoved() {
 	c.t.Helper()
-	said := c.must("dpkg", "-r", "recording-agent")
+	config := c.must("sha256sum", "/etc/recording-agent/agent.toml")
+	said := c.must(c.packages.remove...)
 	if !strings.Contains(said, "Recordings and ledger stay in /var/lib/recording-agent") {
 		c.t.Errorf("the removal said:\n%s", said)
 	}
@@ -273,7 +314,9 @@ func (c *container) isRemoved() {
 	if n := c.recordings(); n == 0 {
 		c.t.Error("no recordings are left")
 	}
-	c.must("test", "-e", "/etc/recording-agent/agent.toml")
+	if now := c.must("sha256sum", "/etc/recording-agent/agent.toml"); now != config {
+		c.t.Error("the configuration was changed")
+	}
 	if _, code := c.try("test", "-e", "/etc/systemd/system/recording-agent.service.d/install.conf"); code == 0 {
 		c.t.Error("the drop-in is still there")
 	}
@@ -283,14 +326,20 @@ func (c *container) isRemoved() {
 func (c *container) isInstalledAgain(around *world, pkg string) {
 	c.t.Helper()
 	c.install(pkg)
+	c.isActive()
+	c.isRunning()
+	c.recordsOn(around)
+}
+
+// isActive waits for what was started in the background.
+func (c *container) isActive() {
+	c.t.Helper()
 	until(c.t, 20*time.Second, func() string {
 		if state := c.show("ActiveState"); state != "active" {
 			return "an agent that runs, it is " + state
 		}
 		return ""
 	})
-	c.isRunning()
-	c.recordsOn(around)
 }
 
 func (c *container) isPurged() {
@@ -298,7 +347,7 @@ func (c *container) isPurged() {
 	said := c.must("dpkg", "-P", "recording-agent")
 	kept := c.recordings()
 	c.t.Logf("the purge said:\n%s", said)
-	for _, want := range []string{"deletes /etc/recording-agent", "KEEPS " + strconv.Itoa(kept) + " recordings", "sudo rm -r /var/lib/recording-agent"} {
+	for _, want := range []string{"deletes /etc/recording-agent", "KEEPS " + strconv.Itoa(kept) + " recordings", "sudo rm -r /var/lib/recording-agent/*"} {
 		if !strings.Contains(said, want) {
 			c.t.Errorf("it does not tell of %q", want)
 		}

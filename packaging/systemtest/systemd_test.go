@@ -18,18 +18,26 @@ type container struct {
 	t    *testing.T
 	root string
 	pid  string // of its systemd, as the host sees it
+
+	packages packager // in tests of packages
 }
 
 // boot starts it, with a network of its own, or the host's where the peers are.
 func boot(t *testing.T, network ...string) *container {
 	t.Helper()
+	return bootTree(t, "systemd-bookworm", "systemd,systemd-sysv,dbus,iproute2,procps", network...)
+}
+
+// bootTree boots a copy of a tree that has the packages named, and is made once.
+func bootTree(t *testing.T, name, packages string, network ...string) *container {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		missing(t, "booting a container takes root")
 	}
 	need(t, "mmdebstrap", "systemd-nspawn", "nsenter")
-	base := filepath.Join(cacheDir(t), "systemd-bookworm")
+	base := filepath.Join(cacheDir(t), name)
 	if _, err := os.Stat(filepath.Join(base, "etc/debian_version")); err != nil {
-		must(t, "mmdebstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,iproute2,procps", "bookworm", base)
+		must(t, "mmdebstrap", "--variant=minbase", "--include="+packages, "bookworm", base)
 	}
 	c := &container{t: t, root: filepath.Join(t.TempDir(), "root")}
 	must(t, "cp", "-a", base, c.root)
@@ -136,6 +144,7 @@ func TestSystemdService(t *testing.T) {
 		t.Errorf("the journal does not tell of an orderly end:\n%s", log)
 	}
 	c.runsAsAnother()
+	c.refusesPlaces()
 	c.must("recording-agent", "uninstall")
 	if _, code := c.try("test", "-e", "/etc/systemd/system/recording-agent.service"); code == 0 {
 		t.Error("the unit is still there")
