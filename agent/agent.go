@@ -54,12 +54,14 @@ type agent struct {
 	page       *page.Page
 }
 
-// runAgent runs the agent from start to drain.
-func runAgent(ctx context.Context, cfg *config.Config) error {
+// runAgent runs the agent from start to drain. What is logged goes to events as well,
+// unless that is nil.
+func runAgent(ctx context.Context, cfg *config.Config, events zerolog.LevelWriter) error {
 	hangup, stop := catchHangup() // a start can take minutes
 	defer stop()
-	log, level, closer := newLog(cfg.Log)
+	log, level, closer := newLog(cfg.Log, events)
 	defer closer.Close()
+	defer countFinely()()
 	log.Info().Str("version", version()).Str("config", cfg.Path).Str("data_dir", cfg.Agent.DataDir).Int("cameras", len(cfg.Cameras)).Msg("agent starts")
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
@@ -285,6 +287,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(a.part(behind, "following what pages show", func() error { return a.page.Run(behind) }))
 	rest.Go(a.part(behind, "telling systemd", func() error { return a.watchdog(behind) }))
 	rest.Go(a.part(behind, "following the clock", func() error { return a.followClock(behind) }))
+	rest.Go(a.part(ctx, "following the host's sleep", func() error { return a.followSleep(ctx) }))
 	rest.Go(a.part(ctx, "looking after the inbox", func() error { return a.runInbox(ctx) }))
 	rest.Go(a.part(behind, "following the configuration", func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) }))
 	for _, u := range a.uploaders {

@@ -38,6 +38,7 @@ type fleet struct {
 	zone    *time.Location
 	twice   map[string]bool // ids that are in both
 	wanted  []wanted        // in the order in which cameras are shown
+	resting chan struct{}   // no camera is to run while the host sleeps; closed when none does; nil: it is awake
 	berths  map[string]*berth
 	changed chan struct{} // one slot: there may be something to do
 }
@@ -69,6 +70,7 @@ type berth struct {
 	plan    *capture.Plan
 	camera  *capture.Camera // the last one; nil: none, or the end of it has been noted
 	runs    settings        // what it was built from
+	rests   bool            // what runs or ran last was told to end because the host is to sleep
 	stop    func()          // it runs, though it may have been told to end, or its end is being noted; nil: nothing does
 	away    spool.Cause     // why nothing runs
 	fault   string          // why it cannot be built from these settings
@@ -212,15 +214,18 @@ func (f *fleet) follow(ctx context.Context, running *sync.WaitGroup) {
 	defer f.mu.Unlock()
 	for id, b := range f.berths {
 		switch {
-		case b.stop != nil && !(b.is && reflect.DeepEqual(b.runs, b.wanted.settings)):
+		case b.stop != nil && !(b.is && f.resting == nil && reflect.DeepEqual(b.runs, b.wanted.settings)):
 			b.stop() // left makes room for what is to come
-			b.dropped = b.dropped || !b.is
+			b.dropped, b.rests = b.dropped || !b.is, b.rests || f.resting != nil
 		case b.stop == nil && !b.is && b.camera != nil:
 			b.dropped = true
 			f.end(b, running)
 		case b.stop == nil && !b.is:
 			delete(f.berths, id)
 		}
+	}
+	if f.rested() {
+		return
 	}
 	for _, w := range f.wanted {
 		if b := f.berths[berthOf(w.camera.ID)]; b.stop == nil && b.fault == "" {
@@ -248,7 +253,7 @@ func (f *fleet) start(ctx context.Context, b *berth, running *sync.WaitGroup) {
 		f.log.Info().Str("camera", s.camera.ID).Str("name", s.camera.Name).Msg("camera has other settings: it is connected to anew")
 	}
 	ctx, stop := context.WithCancel(ctx)
-	b.camera, b.runs, b.stop, b.dropped = camera, s, stop, false
+	b.camera, b.runs, b.stop, b.dropped, b.rests = camera, s, stop, false, false
 	running.Go(func() {
 		_ = f.panics.Of(s.camera.ID).Guard("running the camera", func() { camera.Run(ctx) }) // it lets none out; if it did, the next one takes its berth
 		stop()
@@ -272,8 +277,11 @@ func (f *fleet) left(b *berth) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	b.stop, b.away = nil, spool.Reconfigured
-	if b.dropped {
+	switch {
+	case b.dropped:
 		b.away = capture.NotWanted
+	case b.rests:
+		b.away = spool.HostAsleep
 	}
 	f.hint()
 }

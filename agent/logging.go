@@ -3,13 +3,11 @@ package main
 import (
 	"io"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/term"
-	"gopkg.in/natefinch/lumberjack.v2"
 
 	"recording-agent/agent/config"
 )
@@ -32,9 +30,9 @@ func (l *logLevel) Run(e *zerolog.Event, level zerolog.Level, _ string) {
 	}
 }
 
-// newLog opens the log that the configuration asks for. The closer is to be
-// called when nothing is logged any more.
-func newLog(c config.Log) (zerolog.Logger, *logLevel, io.Closer) {
+// newLog opens the log that the configuration asks for; what it says goes to events as
+// well, unless that is nil. The closer is to be called when nothing is logged any more.
+func newLog(c config.Log, events zerolog.LevelWriter) (zerolog.Logger, *logLevel, io.Closer) {
 	level := &logLevel{}
 	level.set(c.Level)
 	zerolog.DurationFieldUnit = time.Second
@@ -44,33 +42,23 @@ func newLog(c config.Log) (zerolog.Logger, *logLevel, io.Closer) {
 	}
 	var out io.Writer = os.Stderr
 	var closer io.Closer = io.NopCloser(nil)
+	var trouble error
 	console := c.Format == "console" || c.Format == "auto" && c.File == "" && term.IsTerminal(int(os.Stderr.Fd()))
 	if c.File != "" {
-		if err := writable(c.File); err != nil {
-			log := zerolog.New(os.Stderr).Hook(level).With().Timestamp().Logger()
-			log.Error().Err(err).Msg("log.file cannot be written: the log goes to standard error; correct log.file, or the rights of its directory")
-			return log, level, closer
+		if trouble = writable(c.File); trouble == nil {
+			file := newLogFile(c)
+			out, closer = file, file
 		}
-		file := &lumberjack.Logger{
-			Filename: c.File, MaxSize: int(max(1, c.MaxSize>>20)), MaxAge: int(max(1, c.MaxAge/(24*time.Hour))), MaxBackups: c.MaxFiles,
-		}
-		out, closer = file, file
 	}
-	if console {
+	if console && trouble == nil {
 		out = zerolog.ConsoleWriter{Out: out, TimeFormat: "15:04:05.000", NoColor: c.File != ""}
 	}
-	return zerolog.New(out).Hook(level).With().Timestamp().Logger(), level, closer
-}
-
-// writable makes a log file and its directory: the library that writes it would
-// say nothing of one that it cannot open.
-func writable(file string) error {
-	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
-		return err
+	if events != nil {
+		out = zerolog.MultiLevelWriter(out, events)
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o640)
-	if err != nil {
-		return err
+	log := zerolog.New(out).Hook(level).With().Timestamp().Logger()
+	if trouble != nil {
+		log.Error().Err(trouble).Msg("log.file cannot be written: the log goes to standard error; correct log.file, or the rights of its directory")
 	}
-	return f.Close()
+	return log, level, closer
 }

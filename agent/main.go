@@ -127,7 +127,7 @@ gives uploads in flight ten seconds; a second one ends at once.`,
 			}
 			ctx, stop := untilStopped(c.Context())
 			defer stop()
-			return runAgent(ctx, cfg)
+			return runAgent(ctx, cfg, nil)
 		},
 	}
 }

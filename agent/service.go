@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"github.com/kardianos/service"
 	"github.com/spf13/cobra"
@@ -76,14 +74,13 @@ func serviceHint(err error) string {
 	case errors.Is(err, os.ErrPermission):
 		return "; run this as administrator (root)"
 	}
-	return ""
+	return hostHint(err)
 }
 
 func serviceConfig() *service.Config {
 	return &service.Config{
-		Name: serviceName, DisplayName: "Recording Agent",
-		Description: "Records IP cameras and uploads the footage.",
-		Option:      service.KeyValue{},
+		Name: serviceName, DisplayName: serviceDisplayName, Description: serviceDescription,
+		Option: service.KeyValue{},
 	}
 }
 
@@ -132,52 +129,11 @@ func install(c *cobra.Command, cfg *config.Config, account string) error {
 	return nil
 }
 
-// underServiceManager tells whether the agent is to speak with Windows' service
-// manager. Under systemd it is an ordinary process that gets signals.
-func underServiceManager() bool { return runtime.GOOS == "windows" && !service.Interactive() }
+// program stands for the agent where its service is managed: to run it is hosted's.
+type program struct{}
 
-// runService runs the agent until Windows' service manager stops it.
-func runService(file string) error {
-	s, err := service.New(&program{file: file}, serviceConfig())
-	if err != nil {
-		return fmt.Errorf("find this host's service manager: %w", err)
-	}
-	return s.Run()
-}
+// Start implements service.Interface.
+func (*program) Start(service.Service) error { return nil }
 
-// program is the agent as Windows' service manager sees it.
-type program struct {
-	file string
-	stop context.CancelFunc
-	done chan error
-}
-
-// Start implements service.Interface: it returns as soon as the agent runs.
-func (p *program) Start(s service.Service) error {
-	cfg, err := load(p.file)
-	if err != nil {
-		if events, e := s.SystemLogger(nil); e == nil {
-			_ = events.Error(err) // there is nobody else to tell
-		}
-		return err
-	}
-	var ctx context.Context
-	ctx, p.stop = context.WithCancel(context.Background())
-	p.done = make(chan error, 1)
-	go func() {
-		err := runAgent(ctx, cfg)
-		p.done <- err
-		if ctx.Err() == nil {
-			// Not asked to stop: only a process that dies is restarted by the
-			// service manager. runAgent has logged why.
-			os.Exit(exitFailed)
-		}
-	}()
-	return nil
-}
-
-// Stop implements service.Interface; it is called at shutdown as well.
-func (p *program) Stop(service.Service) error {
-	p.stop()
-	return <-p.done
-}
+// Stop implements service.Interface.
+func (*program) Stop(service.Service) error { return nil }

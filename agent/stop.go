@@ -14,10 +14,13 @@ import (
 // one can do as well.
 var errRestarting = errors.New("the service restarts")
 
+// errHostGoesDown is why the agent stops when the host does, which waits for seconds only.
+var errHostGoesDown = errors.New("the host is shut down")
+
 // uploadGrace is what uploads in flight get when the agent stops. What is cut short is
 // sent again from the last whole part.
 func uploadGrace(cause error) time.Duration {
-	if errors.Is(cause, errRestarting) {
+	if errors.Is(cause, errRestarting) || errors.Is(cause, errHostGoesDown) {
 		return time.Second
 	}
 	return 10 * time.Second

@@ -265,7 +265,7 @@ func Parse(file string, data []byte, env Env) (*Config, error) {
 	if _, err := toml.Decode(string(data), &root); err != nil {
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
-			return nil, Errors{{File: file, Line: syntax.Position.Line, Wrong: "is not valid TOML: " + quoted.ReplaceAllString(syntax.Message, hidden)}}
+			return nil, Errors{{File: file, Line: syntax.Position.Line, Wrong: "is not valid TOML: " + quoted.ReplaceAllString(syntax.Message, hidden), Instead: backslashHint(string(data), syntax.Position.Line)}}
 		}
 		return nil, Errors{{File: file, Wrong: "is not valid TOML: " + quoted.ReplaceAllString(err.Error(), hidden)}}
 	}

@@ -108,6 +108,9 @@ func TestProblems(t *testing.T) {
 	for _, tc := range []struct{ text, want string }{
 		{"", "x.toml: agent.client_name: is missing"},
 		{"[agent\n", "is not valid TOML"},
+		{minimal + `data_dir = "C:\footage"`, "x.toml:3: agent.data_dir: holds a control character, which may be a backslash and the letter behind it; write paths of Windows in single quotes"},
+		{minimal + `data_dir = "C:\Users\x"`, "is not valid TOML: expected eight hexadecimal digits after *** instead; write paths of Windows in single quotes"},
+		{minimal + "[log]\nfile = \"D:\\logs\\x\"\n", "write paths of Windows in single quotes"},
 		{minimal + "colour = 1\n", "x.toml:3: agent.colour: is not a known key; known here: client_name, data_dir"},
 		{minimal + "[segmnt]\n", "x.toml:3: segmnt: is not a known section"},
 		{minimal + "[segment]\ndurration = \"1m\"\n", "x.toml:4: segment.durration: is not a known key; did you mean duration?"},

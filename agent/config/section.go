@@ -138,6 +138,9 @@ func kindOf(v any) string {
 func (s *section) text(name, fallback string) string {
 	s.is(name, "text", fallback, "")
 	v, _ := take(s, name, fallback, `a text in quotes, like "`+example(fallback)+`"`)
+	if !s.plain(name, v) {
+		return fallback
+	}
 	return v
 }
 

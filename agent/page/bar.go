@@ -110,7 +110,7 @@ func class(r run) string {
 		return string(lost)
 	case spool.DiskFailed, spool.DiskFull, spool.DiskSlow:
 		return "gap disk"
-	case spool.AgentStopped, spool.Reconfigured, spool.ClockStep, spool.Connecting:
+	case spool.AgentStopped, spool.Reconfigured, spool.HostAsleep, spool.ClockStep, spool.Connecting:
 		return "gap agent"
 	}
 	return "gap camera"

@@ -106,7 +106,7 @@ func asideName(file string, now time.Time) string {
 // moveAside keeps what there is of a ledger under another name.
 func moveAside(file, aside string) error {
 	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(file+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := renameFile(file+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("move the damaged ledger aside: %w", err)
 		}
 	}

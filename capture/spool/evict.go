@@ -193,7 +193,7 @@ func (s *Spool) remove(name string) error {
 	if err := s.Present(); err != nil {
 		return err
 	}
-	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := removeFile(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	if err := syncDirs(filepath.Dir(name)); err != nil && !errors.Is(err, os.ErrNotExist) {

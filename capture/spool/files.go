@@ -114,7 +114,7 @@ func WriteDurably(name string, data []byte, mode os.FileMode) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(temp, name)
+		err = renameFile(temp, name)
 	}
 	if err == nil {
 		err = syncDirs(filepath.Dir(name))

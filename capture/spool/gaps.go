@@ -24,6 +24,7 @@ const (
 	GivenUp      Cause = "deleted unsent" // there was footage, and the disk had no room to keep it until it was uploaded
 	AgentStopped Cause = "agent stopped"
 	Reconfigured Cause = "settings changed" // of the camera: it was connected to anew
+	HostAsleep   Cause = "host asleep"
 	ClockStep    Cause = "host clock was set"
 	AgentFault   Cause = "agent fault" // its code panicked over what the camera sent, and the camera was begun anew
 )

@@ -3,7 +3,6 @@ package spool
 import (
 	"errors"
 	"os"
-	"time"
 
 	"golang.org/x/sys/windows"
 )
@@ -24,16 +23,23 @@ func openFile(name string, flag int) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	const share = windows.FILE_SHARE_READ | windows.FILE_SHARE_WRITE | windows.FILE_SHARE_DELETE
-	for attempt := 0; ; attempt++ {
-		h, err := windows.CreateFile(path, access, share, nil, creation, windows.FILE_ATTRIBUTE_NORMAL, 0)
-		if err == nil {
-			return os.NewFile(uintptr(h), name), nil
-		}
-		if !errors.Is(err, windows.ERROR_SHARING_VIOLATION) || attempt == 10 {
-			return nil, &os.PathError{Op: "open", Path: name, Err: err}
-		}
-		time.Sleep(50 * time.Millisecond)
+	var h windows.Handle
+	err = unlessHeld(isSharing, func() (err error) {
+		h, err = windows.CreateFile(path, access, share, nil, creation, windows.FILE_ATTRIBUTE_NORMAL, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
+	return os.NewFile(uintptr(h), name), nil
+}
+
+func isSharing(err error) bool { return errors.Is(err, windows.ERROR_SHARING_VIOLATION) }
+
+// heldByOthers says that a file cannot be renamed, replaced or removed because another program
+// has it open. Where one is to be replaced, or is about to go, Windows denies access.
+func heldByOthers(err error) bool {
+	return isSharing(err) || errors.Is(err, windows.ERROR_ACCESS_DENIED) || errors.Is(err, windows.ERROR_LOCK_VIOLATION)
 }
 
 // errOtherDisk: a file cannot be moved to another volume, only copied.

@@ -62,7 +62,7 @@ func (s *Spool) listFiles(ctx context.Context, r *Recovery) (map[string]lone, er
 			return nil // of the others, and of what could be read of it, the rest is taken up
 		}
 		if entry.Type().IsRegular() && strings.HasSuffix(name, ".mp4"+copying) {
-			_ = os.Remove(name) // what was copied is still where it was, and this no loss
+			_ = removeFile(name) // what was copied is still where it was, and this no loss
 			return nil
 		}
 		if !entry.Type().IsRegular() || filepath.Ext(name) != ".mp4" {

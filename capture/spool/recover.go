@@ -140,7 +140,7 @@ func (s *Spool) giveUp(ctx context.Context, seg Segment, name string, before tim
 	if err := s.empty(ctx, seg.ID); err != nil {
 		return err
 	}
-	return os.Remove(name)
+	return removeFile(name)
 }
 
 // setAside keeps a damaged file for whoever can read more of it than we.
@@ -152,7 +152,7 @@ func (s *Spool) setAside(ctx context.Context, seg Segment, name string, before t
 	if err := s.unplayed(ctx, seg.ID, before, DiskFailed, "segment file damaged"); err != nil {
 		return err
 	}
-	if err := os.Rename(name, aside); err != nil {
+	if err := renameFile(name, aside); err != nil {
 		return fmt.Errorf("set aside: %w", err)
 	}
 	if err := syncDirs(filepath.Dir(name)); err != nil {

@@ -2,7 +2,6 @@ package spool
 
 import (
 	"context"
-	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +18,7 @@ func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recover
 		if footage, err := holdsFootage(name); err != nil || footage {
 			return err
 		}
-		return os.Remove(name)
+		return removeFile(name)
 	default:
 		return nil
 	}

@@ -61,7 +61,7 @@ type Spool struct {
 	locked os.FileInfo // the lock's file
 	id     string      // in spool.id
 	ledger *ledger
-	rename func(from, to string) error // os.Rename
+	rename func(from, to string) error // renameFile
 	before time.Time                   // when the last run was alive
 	clock  *clock                      // nil: it is believed
 	kept   ClockReport                 // as the ledger knows it; FollowClock's
@@ -110,7 +110,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if o.Disk == nil {
 		o.Disk = diskUsage
 	}
-	s := &Spool{opts: o, lock: lock, rename: os.Rename, before: before, keep: keepRows, growing: map[string]int64{}}
+	s := &Spool{opts: o, lock: lock, rename: renameFile, before: before, keep: keepRows, growing: map[string]int64{}}
 	if s.locked, err = lock.Stat(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
 	}

@@ -179,13 +179,13 @@ func (s *Spool) copyIn(ctx context.Context, seg Segment, source, name string, ch
 		err = check(source)
 	}
 	if err == nil {
-		err = os.Rename(temp, name)
+		err = renameFile(temp, name)
 	}
 	if err == nil {
 		err = syncDirs(filepath.Dir(name))
 	}
 	if err != nil {
-		_ = os.Remove(temp) // else the next attempt or start does it
+		_ = removeFile(temp) // else the next attempt or start does it
 		return fmt.Errorf("copy from another file system: %w", err)
 	}
 	return nil
@@ -203,7 +203,7 @@ func room(ctx context.Context, dir string, size int64) error {
 }
 
 func copyDurably(ctx context.Context, to, from string) (err error) {
-	if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	in, err := openFile(from, os.O_RDONLY)
@@ -258,7 +258,7 @@ func (s *Spool) putBack(seg Segment, source string, copied bool) error {
 		return err
 	}
 	if copied {
-		return os.Remove(name)
+		return removeFile(name)
 	}
 	if _, err := os.Lstat(source); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w as %s: another file is in its old place by now", ErrStranded, seg.Path)
@@ -270,7 +270,7 @@ func (s *Spool) putBack(seg Segment, source string, copied bool) error {
 }
 
 func removeOriginal(source string) error {
-	if err := os.Remove(source); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := removeFile(source); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", ErrLeftBehind, err)
 	}
 	return syncDirs(filepath.Dir(source))

@@ -277,11 +277,11 @@ func checkMSI(t *testing.T, file string) {
 	for name, rows := range map[string][]string{
 		"ServiceInstall":   {`(?m)^Service\trecording-agent\tRecording Agent\t16\t2\t1\t\t\tNT SERVICE\\recording-agent\t\trun --config "\[CONFIGDIR\]agent.toml"\tProgram\t`},
 		"ServiceControl":   {`(?m)^Service\trecording-agent\t162\t`}, // stopped at both, deleted at removal
-		"MsiServiceConfig": {`(?m)^DelayedStart\trecording-agent\t5\t3\t1\tProgram$`},
+		"MsiServiceConfig": {`(?m)^DelayedStart\trecording-agent\t5\t3\t1\tProgram$`, `(?m)^Preshutdown\trecording-agent\t5\t7\t30000\tProgram$`},
 		"CustomAction": {
 			`(?m)^RecoveryActions\t3170\t.* failure recording-agent reset= 86400 actions= restart/2000/restart/10000/restart/60000\t`,
 			`(?m)^RecoveryAfterErrors\t3170\t.* failureflag recording-agent 1\t`,
-			`(?m)^ClosedDirectory\t3106\t`, `(?m)^StartIfConfigured\t3170\t`,
+			`(?m)^OwnedDirectory\t3106\t`, `(?m)^ClosedDirectory\t3106\t`, `(?m)^StartIfConfigured\t3170\t`,
 		},
 		"Registry": {
 			`EventLog\\Application\\recording-agent\tEventMessageFile\t%SystemRoot%\\System32\\EventCreate.exe\tEventSource`,
@@ -298,7 +298,7 @@ func checkMSI(t *testing.T, file string) {
 		}
 	}
 	checkSequence(t, table("InstallExecuteSequence"), "InstallInitialize", "RemoveExistingProducts", "InstallFiles", "InstallServices", "MsiConfigureServices",
-		"RecoveryActions", "RecoveryAfterErrors", "ClosedDirectory", "StartIfConfigured", "InstallFinalize")
+		"RecoveryActions", "RecoveryAfterErrors", "OwnedDirectory", "ClosedDirectory", "StartIfConfigured", "InstallFinalize")
 	root := t.TempDir()
 	must(t, "msiextract", "-C", root, file)
 	var programs []string

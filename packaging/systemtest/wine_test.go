@@ -161,6 +161,11 @@ func TestWindowsService(t *testing.T) {
 		t.Errorf("status before the installation: exit code %d\n%s", code, out)
 	}
 	w.must("wine", exe, "install", "--config", config)
+	w.checkService(`NT SERVICE\recording-agent`)
+	w.must("wine", exe, "install", "--config", config, "--user", "LocalSystem") // it may be run again
+	w.checkService("LocalSystem")
+	w.must("wine", exe, "install", "--config", config)
+	w.checkService(`NT SERVICE\recording-agent`)
 	w.must("wine", exe, "start")
 	until(t, 60*time.Second, func() string {
 		if out, _ := w.try("wine", exe, "status"); out != "running" {
@@ -199,6 +204,21 @@ func TestWindowsService(t *testing.T) {
 	w.must("wine", exe, "uninstall")
 	if len(segments(t, w.path("footage")))+len(around.completed()) == 0 {
 		t.Error("no footage at all")
+	}
+}
+
+// checkService looks at what Windows' service manager knows of the service. Delayed start and what follows
+// errors Wine does not know.
+func (w *windows) checkService(account string) {
+	w.t.Helper()
+	out := w.must("wine", "reg", "query", `HKLM\SYSTEM\CurrentControlSet\Services\recording-agent`)
+	for _, want := range []string{
+		`ObjectName REG_SZ ` + account, `Start REG_DWORD 0x2`, `PreshutdownTimeout REG_DWORD 0x7530`,
+		`ImagePath REG_SZ C:\agent\recording-agent.exe run --config C:\agent\agent.toml`, `Description REG_SZ Records IP cameras and uploads the footage.`,
+	} {
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+			w.t.Errorf("the service has no %s:\n%s", want, out)
+		}
 	}
 }
 

@@ -11,6 +11,9 @@ CREATE TABLE `MsiServiceConfig` (`MsiServiceConfig` CHAR(72) NOT NULL, `Name` CH
 
 INSERT INTO `MsiServiceConfig` (`MsiServiceConfig`, `Name`, `Event`, `ConfigType`, `Argument`, `Component_`) VALUES ('DelayedStart', 'recording-agent', 5, 3, '1', 'Program')
 
+-- Before it shuts down Windows waits for the service (ConfigType 7), in ms: it finishes its segments.
+INSERT INTO `MsiServiceConfig` (`MsiServiceConfig`, `Name`, `Event`, `ConfigType`, `Argument`, `Component_`) VALUES ('Preshutdown', 'recording-agent', 5, 7, '30000', 'Program')
+
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('MsiConfigureServices', 'VersionMsi >= "5.00"', 5850)
 
 -- Recovery: restarted after 2, 10 and 60 seconds, also when it ends with an error instead of dying; a day without failures
@@ -29,6 +32,11 @@ INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES 
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('ClosedDirectory', 3106, 'INSTALLDIR', '"[System64Folder]icacls.exe" "[CONFIGDIR]." /inheritance:r /grant:r "*S-1-5-18:(OI)(CI)F" "*S-1-5-32-544:(OI)(CI)F" "NT SERVICE\recording-agent:(OI)(CI)M"')
 
 INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('ClosedDirectory', '$Program = 3', 5870)
+
+-- It belongs to administrators: any user could have made it beforehand, and whoever a directory belongs to can open it.
+INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('OwnedDirectory', 3106, 'INSTALLDIR', '"[System64Folder]icacls.exe" "[CONFIGDIR]." /setowner "*S-1-5-32-544"')
+
+INSERT INTO `InstallExecuteSequence` (`Action`, `Condition`, `Sequence`) VALUES ('OwnedDirectory', '$Program = 3', 5869)
 
 -- The service starts if the configuration is valid: after an upgrade, or where it was configured beforehand.
 INSERT INTO `CustomAction` (`Action`, `Type`, `Source`, `Target`) VALUES ('StartIfConfigured', 3170, 'INSTALLDIR', '"[System64Folder]cmd.exe" /c ""[INSTALLDIR]recording-agent.exe" check config --without-secrets --config "[CONFIGDIR]agent.toml" && "[System64Folder]sc.exe" start recording-agent"')
