@@ -84,7 +84,7 @@ footage's keys, looked at, fetched, and deleted if the credentials allow that.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&policy, "policy", false, "print the least that the agent has to be allowed, as an IAM policy for each bucket, and try nothing")
+	c.Flags().BoolVar(&policy, "policy", false, "print the least that the agent has to be allowed, for each bucket, as an IAM policy of AWS or a role of Google Cloud, and try nothing")
 	return c
 }
 
