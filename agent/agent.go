@@ -16,6 +16,7 @@ import (
 
 	"recording-agent/agent/central"
 	"recording-agent/agent/config"
+	"recording-agent/agent/journal"
 	"recording-agent/agent/page"
 	"recording-agent/agent/status"
 	"recording-agent/capture/inbox"
@@ -47,6 +48,8 @@ type agent struct {
 	disk       *outage.Outage // of the data directory and its ledger
 	reader     ledgerReader
 	leftovers  *outage.Outage // of the last run
+	unset      *outage.Outage // of the host's clock
+	journal    *journal.Journal
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -64,7 +67,10 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	start := func(after error) error { return startAndRun(ctx, cfg, systemClock(), hangup, log, level, after) }
+	happened := journal.New()
+	start := func(after error) error {
+		return startAndRun(ctx, cfg, systemClock(), hangup, log, level, past{happened, after})
+	}
 	err := start(nil)
 	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start(err) {
 		log.Warn().Err(err).Msg("agent starts anew")
@@ -107,14 +113,14 @@ func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
 }
 
 // startAndRun keeps to the order of DESIGN: lock and ledger, recovery, and only
-// then cameras and uploads. after is what ended the last run in this process.
-func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, after error) (err error) {
-	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies()}
+// then cameras and uploads.
+func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, before past) (err error) {
+	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies(), journal: before.journal}
 	a.at("the ledger is opened")
 	stopStatus := a.serveStatus(ctx)
 	defer stopStatus()
 	options := a.spoolOptions()
-	options.Clock, options.Wanted, options.LedgerDamaged = &clock, a.wanted, errors.Is(after, spool.ErrLedgerDamaged)
+	options.Clock, options.Wanted, options.LedgerDamaged = &clock, a.wanted, errors.Is(before.failed, spool.ErrLedgerDamaged)
 	if a.spool, err = spool.Open(ctx, options); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -137,6 +143,8 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 		log.Info().Int("recovered", found.Recovered).Int("adopted", found.Adopted).Int("empty", found.Empty).
 			Int("missing", found.Missing).Int("failed", found.Failed).Msg("the last run did not end cleanly; its segments are settled")
 	}
+	a.noteStart(found, before.failed)
+	a.unset = outage.New(log, "the host's clock is not set", a.now)
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.leftovers = a.newLeftovers()
@@ -288,6 +296,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(func() error { return a.page.Run(behind) })
 	rest.Go(func() error { return a.watchdog(behind) })
 	rest.Go(func() error { return a.followClock(behind) })
+	rest.Go(func() error { return a.followTroubles(behind) })
 	rest.Go(func() error { return a.inbox.Run(ctx) })
 	rest.Go(func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) })
 	for _, u := range a.uploaders {

@@ -39,8 +39,8 @@ func (v cameraView) older(now time.Time) bool {
 }
 
 type eventView struct {
-	When, Camera, Text, Class string
-	Lasts                     string
+	When, Camera, Text, Class string // Camera: or whose it is else
+	Lasts                     string // empty of what does not last
 }
 
 // noLine is that of a camera whose ledger could not be read yet.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/agent/journal"
 	"recording-agent/capture/outage"
 )
 
@@ -36,6 +37,7 @@ type Options struct {
 	Footage      Footage
 	Totals       func(ctx context.Context) Totals // for metrics
 	Latencies    *Latencies                       // nil: none are told
+	Journal      func() []journal.Entry           // what has happened, the newest first
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
