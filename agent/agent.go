@@ -72,9 +72,12 @@ func runAgent(ctx context.Context, cfg *config.Config) error {
 		return startAndRun(ctx, cfg, systemClock(), hangup, log, level, past{happened, after})
 	}
 	err := start(nil)
+	var failing failedStart
 	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start(err) {
 		log.Warn().Err(err).Msg("agent starts anew")
-		if !renewable(err) && !pause(ctx, renewAgain) {
+		if renewable(err) {
+			failing = failedStart{}
+		} else if failing = failing.again(err, time.Now()); !failing.serveFailure(ctx, cfg, log) {
 			break
 		}
 		cfg = loadAgain(cfg, log)

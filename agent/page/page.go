@@ -93,7 +93,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Page) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"/":                       p.overview,
-		"/assets/{name}":          p.asset,
+		"/assets/{name}":          asset,
 		"/api/v1/timeline":        p.timeline,
 		"/api/v1/moment":          p.momentAt,
 		"/api/v1/events":          p.events,

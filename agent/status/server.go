@@ -29,6 +29,8 @@ type Options struct {
 	CertFile     string   // PEM, with those in between; with KeyFile the port speaks HTTPS
 	KeyFile      string
 	Page         http.Handler  // answers what nothing here does; nil: that is not found
+	Waiting      http.Handler  // answers / and /assets/ before Started; nil: nothing does
+	Failed       *Problem      // why the agent could not start; nil: it starts, or runs
 	Unready      func() string // why the agent does not do its work; empty while it does
 	Snapshot     func(ctx context.Context) (Snapshot, error)
 	Problems     func() []Problem                                             // what is wrong at present
