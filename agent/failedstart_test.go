@@ -36,7 +36,7 @@ func TestFailedStartIsShown(t *testing.T) {
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(page, "What to do") && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		page = await(t, client, address+"/", 503) // it may still start
 	}
-	for _, words := range []string{"the agent cannot start: nothing is recorded", "What to do:", "it is tried again at "} {
+	for _, words := range []string{"The agent cannot start: nothing is recorded", "What to do:", "it is tried again at "} {
 		if !strings.Contains(page, words) {
 			t.Errorf("the page lacks %q:\n%s", words, page)
 		}

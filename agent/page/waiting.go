@@ -18,7 +18,9 @@ func NewWaiting(why func() Waiting) http.Handler {
 	mux.HandleFunc("GET /assets/{name}", asset)
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		var b bytes.Buffer
-		if err := templates.ExecuteTemplate(&b, "waiting.html", map[string]any{"Why": why(), "Build": build()}); err != nil {
+		reason := why()
+		reason.What = sentenceCase(reason.What)
+		if err := templates.ExecuteTemplate(&b, "waiting.html", map[string]any{"Why": reason, "Build": build()}); err != nil {
 			fail(w, http.StatusInternalServerError, "the page could not be made")
 			return
 		}
