@@ -16,6 +16,7 @@ import (
 
 	"recording-agent/agent/central"
 	"recording-agent/agent/config"
+	"recording-agent/agent/journal"
 	"recording-agent/agent/page"
 	"recording-agent/agent/status"
 	"recording-agent/capture/inbox"
@@ -47,6 +48,8 @@ type agent struct {
 	disk       *outage.Outage // of the data directory and its ledger
 	reader     ledgerReader
 	leftovers  *outage.Outage // of the last run
+	unset      *outage.Outage // of the host's clock
+	journal    *journal.Journal
 	status     *status.Server
 	latencies  *status.Latencies
 	counts     *counts
@@ -66,11 +69,17 @@ func runAgent(ctx context.Context, cfg *config.Config, events zerolog.LevelWrite
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	start := func(after error) error { return startAndRun(ctx, cfg, systemClock(), hangup, log, level, after) }
+	happened := journal.New()
+	start := func(after error) error {
+		return startAndRun(ctx, cfg, systemClock(), hangup, log, level, past{happened, after})
+	}
 	err := start(nil)
+	var failing failedStart
 	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start(err) {
 		log.Warn().Err(err).Msg("agent starts anew")
-		if !renewable(err) && !pause(ctx, renewAgain) {
+		if renewable(err) {
+			failing = failedStart{}
+		} else if failing = failing.again(err, time.Now()); !failing.serveFailure(ctx, cfg, log) {
 			break
 		}
 		cfg = loadAgain(cfg, log)
@@ -109,15 +118,15 @@ func loadAgain(cfg *config.Config, log zerolog.Logger) *config.Config {
 }
 
 // startAndRun keeps to an order: lock and ledger, a look at what the last run has left, and
-// only then cameras and uploads. What takes long of the rest goes on behind them. after is
-// what ended the last run in this process.
-func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, after error) (err error) {
-	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies()}
+// only then cameras and uploads. What takes long of the rest goes on behind them. before is
+// what is known of the runs before in this process.
+func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock, hangup <-chan os.Signal, log zerolog.Logger, level *logLevel, before past) (err error) {
+	a := &agent{cfg: cfg, hangup: hangup, log: log, level: level, now: clock.Now, started: clock.Now(), latencies: status.NewLatencies(), journal: before.journal}
 	a.at("the ledger is opened")
 	stopStatus := a.serveStatus(ctx)
 	defer stopStatus()
 	options := a.spoolOptions()
-	options.Clock, options.Wanted, options.LedgerDamaged = &clock, a.wanted, errors.Is(after, spool.ErrLedgerDamaged)
+	options.Clock, options.Wanted, options.LedgerDamaged = &clock, a.wanted, errors.Is(before.failed, spool.ErrLedgerDamaged)
 	if a.spool, err = spool.Open(ctx, options); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -137,6 +146,8 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 		return fmt.Errorf("look what the last run left: %w", err)
 	}
 	a.sayFound(found)
+	a.noteStart(found, before.failed)
+	a.unset = outage.New(log, "the host's clock is not set", a.now)
 	a.disk = outage.New(log, "the data directory cannot be used", a.now)
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.leftovers = a.newLeftovers()
@@ -287,6 +298,7 @@ func (a *agent) run(stop context.Context) error {
 	rest.Go(a.part(behind, "following what pages show", func() error { return a.page.Run(behind) }))
 	rest.Go(a.part(behind, "telling systemd", func() error { return a.watchdog(behind) }))
 	rest.Go(a.part(behind, "following the clock", func() error { return a.followClock(behind) }))
+	rest.Go(a.part(behind, "following troubles", func() error { return a.followTroubles(behind) }))
 	rest.Go(a.part(ctx, "following the host's sleep", func() error { return a.followSleep(ctx) }))
 	rest.Go(a.part(ctx, "looking after the inbox", func() error { return a.runInbox(ctx) }))
 	rest.Go(a.part(behind, "following the configuration", func() error { return watchConfig(behind, a.cfg.Path, a.cfg.Sum, a.hangup, a.log, a.apply) }))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"recording-agent/agent/check"
 	"recording-agent/agent/config"
+	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3"
 )
 
@@ -84,7 +86,7 @@ footage's keys, looked at, fetched, and deleted if the credentials allow that.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&policy, "policy", false, "print the least that the agent has to be allowed, as an IAM policy for each bucket, and try nothing")
+	c.Flags().BoolVar(&policy, "policy", false, "print the least that the agent has to be allowed, for each bucket, as an IAM policy of AWS or a role of Google Cloud, and try nothing")
 	return c
 }
 
@@ -141,11 +143,24 @@ func checking(file *string, asJSON *bool, do func(ctx context.Context, c *check.
 		// After the first signal the default is restored: a second one ends at once, even
 		// what still takes away its traces.
 		context.AfterFunc(ctx, stop)
-		if err := do(ctx, newChecks(ctx, cfg, report), args); err != nil {
+		take, done := withSpinner(terminalOf(c), report.Take)
+		defer done()
+		if err := do(ctx, newChecks(ctx, cfg, take), args); err != nil {
 			return &unusableError{err}
 		}
+		done()
 		return report.End(ctx.Err() != nil)
 	}
+}
+
+// withSpinner shows between steps that the next one is being tried: some take seconds.
+func withSpinner(t terminal, take func(check.Step)) (spun func(check.Step), done func()) {
+	_, stop := t.spin("trying")
+	return func(s check.Step) {
+		stop()
+		take(s)
+		_, stop = t.spin("trying")
+	}, func() { stop() }
 }
 
 // tellUnusable gives programs a document too when the configuration cannot be used.
@@ -166,12 +181,13 @@ func tellUnusable(report *check.Report, err error) {
 	_ = report.End(false) // that something has failed is said by err
 }
 
-func newChecks(ctx context.Context, cfg *config.Config, report *check.Report) *check.Checks {
+func newChecks(ctx context.Context, cfg *config.Config, take func(check.Step)) *check.Checks {
 	return &check.Checks{
 		Config: cfg, Session: sessionOptions, Synced: keptByTimeServer, Now: time.Now, Kept: filepath.Join(cfg.Agent.DataDir, assignedFile),
+		Registered: registered(cfg),
 		Tell: func(s check.Step) {
 			if ctx.Err() == nil { // what an interrupt has ended has not failed
-				report.Take(s)
+				take(s)
 			}
 		},
 		Store: func(d config.Destination) *s3.Store {
@@ -179,5 +195,32 @@ func newChecks(ctx context.Context, cfg *config.Config, report *check.Report) *c
 			o.Stall = check.StoreStall
 			return s3.New(o)
 		},
+	}
+}
+
+// lastFew are the newest segments of a camera that are looked at: the very last ones may
+// have yet to be registered.
+const lastFew = 50
+
+// registered looks into the ledger, if there is one that can be read: check works
+// without it.
+func registered(cfg *config.Config) func(ctx context.Context, cameraID string) check.Registered {
+	return func(ctx context.Context, cameraID string) (last check.Registered) {
+		_ = spool.Look(ctx, lookOptions(cfg), func(v *spool.View) error {
+			last = check.Registered{}
+			entries, _, err := v.Segments(ctx, spool.Query{Cameras: []string{cameraID}, Limit: lastFew})
+			for _, e := range slices.Backward(entries) {
+				switch c := e.Segment.Central; {
+				case !c.RefusedAt.IsZero():
+					last = check.Registered{At: e.Segment.Start, Refused: c.LastError}
+					return nil
+				case c.RecordingID != "":
+					last.At = e.Segment.Start
+					return nil
+				}
+			}
+			return err
+		})
+		return last
 	}
 }

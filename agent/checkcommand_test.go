@@ -62,6 +62,9 @@ func TestCheckBesideARunningAgent(t *testing.T) {
 		}
 		at = next
 	}
+	if !strings.Contains(said, "central has taken recordings of each camera") {
+		t.Errorf("of the recording mode:\n%s", said)
+	}
 	d := h.checkedAs(0, "s3")
 	if len(d.Steps) < 10 || d.Result == check.Failed {
 		t.Errorf("%+v", d)

@@ -23,16 +23,15 @@ const clockRemedy = "let a time server set it (NTP; on Linux: timedatectl set-nt
 
 // followClock has the spool follow the host's clock, and says when it is not set.
 func (a *agent) followClock(ctx context.Context) error {
-	unset := outage.New(a.log, "the host's clock is not set", a.now)
 	trouble := outage.New(a.log, "what was recorded before the host's clock was set does not get its times", a.now)
 	tick := time.NewTicker(clockEvery)
 	defer tick.Stop()
 	for {
 		r, err := a.spool.FollowClock(ctx)
 		if r.State == spool.ClockSet {
-			unset.Recovered()
+			a.unset.Recovered()
 		} else {
-			unset.Failed(unsetCause(r), clockRemedy)
+			a.unset.Failed(unsetCause(r), clockRemedy)
 		}
 		switch {
 		case err != nil && ctx.Err() == nil:

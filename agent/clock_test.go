@@ -17,6 +17,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"recording-agent/agent/config"
+	"recording-agent/agent/journal"
 	"recording-agent/capture/spool"
 )
 
@@ -70,7 +71,7 @@ func (h *host) startHere(c *testClock) (stop func()) {
 	log, level := zerolog.New(zerolog.SyncWriter(&h.said)), &logLevel{}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- startAndRun(ctx, cfg, c.host(), nil, log, level, nil) }()
+	go func() { done <- startAndRun(ctx, cfg, c.host(), nil, log, level, past{journal: journal.New()}) }()
 	ended := false
 	stop = func() {
 		if ended {

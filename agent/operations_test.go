@@ -18,6 +18,7 @@ func TestOperationsKnowsEachProblem(t *testing.T) {
 		t.Fatal(err)
 	}
 	problems := regexp.MustCompile(`complaint\{"([^"]*)"(?: \+ \S+(?: \+ "([^"]*)")?)?,`).FindAllStringSubmatch(string(source), -1)
+	problems = append(problems, []string{"", failedStart{cause: os.ErrNotExist}.problem().What, ""})
 	if len(problems) < 8 {
 		t.Fatalf("only %d problems were found", len(problems))
 	}

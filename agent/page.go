@@ -11,7 +11,7 @@ import (
 // buildPage makes the page of the status port. stores are those of cfg.Destinations.
 func (a *agent) buildPage(stores []*s3.Store) {
 	o := page.Options{
-		Snapshot: a.glance, Problems: a.problems, Wanted: a.wanted, Ledger: a.spool, Zone: a.fleet.zoneNow, Log: a.log, Now: a.now,
+		Snapshot: a.glance, Problems: a.problems, Wanted: a.wanted, Ledger: a.spool, Zone: a.fleet.zoneNow, Journal: a.journal.Entries, Log: a.log, Now: a.now,
 	}
 	for i, d := range a.cfg.Destinations() {
 		o.Destinations = append(o.Destinations, page.Destination{Name: d.Name, Bucket: d.Bucket, Presign: stores[i].Presign})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"recording-agent/uploader/s3"
@@ -44,15 +45,27 @@ With --json: one array, an object to a line.`,
 	return c
 }
 
+// counting shows how many objects have been listed while the lines go elsewhere: on a
+// terminal they themselves show it.
+func (s *storage) counting() (progress func(n int), done func()) {
+	if s.shows {
+		return func(int) {}, func() {}
+	}
+	return s.spin("objects listed", progressbar.OptionShowCount())
+}
+
 const mayList = "s3:ListBucket"
 
 func (s *storage) list(ctx context.Context, prefix string) error {
 	objects, bytes := 0, int64(0)
+	progress, done := s.counting()
+	defer done()
 	for o, err := range s.store.List(ctx, prefix) {
 		if err != nil {
 			return s3.ExplainRead(err, mayList)
 		}
 		objects, bytes = objects+1, bytes+o.Size
+		progress(1)
 		size := fmt.Sprintf("%12d", o.Size)
 		if s.shows {
 			size = fmt.Sprintf("%8s", sizeText(o.Size))

@@ -17,9 +17,9 @@ func (a *agent) serveStatus(ctx context.Context) (stop func()) {
 	a.counts = &counts{missing: map[gapKey]time.Duration{}}
 	a.status = status.New(status.Options{
 		Listen: c.Listen, AllowedHosts: c.AllowedHosts, Token: c.Token.Reveal(), CertFile: c.CertFile, KeyFile: c.KeyFile,
-		Snapshot: a.snapshot, Problems: a.problems, Unready: a.unready, Retry: a.retry, Manual: manual{a}, Footage: footage{a}, Totals: a.totals, Latencies: a.latencies,
-		Page: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.page.ServeHTTP(w, r) }), // made before anything but probes is answered
-		Log:  a.log, Now: a.now,
+		Snapshot: a.snapshot, Problems: a.problems, Unready: a.unready, Retry: a.retry, Manual: manual{a}, Footage: footage{a}, Totals: a.totals, Latencies: a.latencies, Journal: a.journal.Entries,
+		Page:    http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.page.ServeHTTP(w, r) }), // made before anything but probes is answered
+		Waiting: a.waiting(), Log: a.log, Now: a.now,
 	})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var serving sync.WaitGroup

@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -18,10 +19,12 @@ type terminal struct {
 	asks, shows, bars bool      // in, out and aside are a terminal
 }
 
+// terminalOf is that of a command. What is meant for programs goes without bars.
 func terminalOf(c *cobra.Command) terminal {
+	asJSON, _ := c.Flags().GetBool("json") // false where there is no such flag
 	return terminal{
 		in: c.InOrStdin(), out: c.OutOrStdout(), aside: c.ErrOrStderr(),
-		asks: isTerminal(c.InOrStdin()), shows: isTerminal(c.OutOrStdout()), bars: isTerminal(c.ErrOrStderr()),
+		asks: isTerminal(c.InOrStdin()), shows: isTerminal(c.OutOrStdout()), bars: isTerminal(c.ErrOrStderr()) && !asJSON,
 	}
 }
 
@@ -40,4 +43,38 @@ func (t terminal) bar(what string, size, from int64) (progress func(n int), done
 		progressbar.OptionShowBytes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
 	_ = b.Set64(from) // it cannot be shown: nothing is lost by that
 	return func(n int) { _ = b.Add(n) }, func() { _ = b.Clear() }
+}
+
+// spinEvery is how often a spinner moves.
+const spinEvery = 150 * time.Millisecond
+
+// spin shows that something goes on whose end is not known, and how many have come of
+// it, to a person only. done takes it away; it may be called more than once.
+func (t terminal) spin(what string, options ...progressbar.Option) (progress func(n int), done func()) {
+	if !t.bars {
+		return func(int) {}, func() {}
+	}
+	b := progressbar.NewOptions64(-1, append([]progressbar.Option{
+		progressbar.OptionSetWriter(t.aside), progressbar.OptionSetDescription(few(plain(what))), progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSetSpinnerChangeInterval(0), progressbar.OptionThrottle(100 * time.Millisecond), // it is moved here, so that nothing is shown after its end
+	}, options...)...)
+	ended := make(chan struct{})
+	var turning sync.WaitGroup
+	turning.Go(func() {
+		tick := time.NewTicker(spinEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-tick.C:
+				_ = b.RenderBlank() // it cannot be shown: nothing is lost by that
+			}
+		}
+	})
+	return func(n int) { _ = b.Add(n) }, sync.OnceFunc(func() {
+		close(ended)
+		turning.Wait()
+		_ = b.Clear()
+	})
 }

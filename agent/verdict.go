@@ -18,6 +18,7 @@ type verdict struct {
 	faults     []string
 	notes      []string
 	checkedBy  []string
+	unchecked  string // what --deep would check besides; empty: nothing
 	inLedger   bool
 	recording  bool // an agent is at it
 
@@ -76,6 +77,8 @@ func (out *verdict) read(f io.ReaderAt, size int64, deep bool) {
 	}
 	if deep {
 		out.readSamples(f, size-i.Cut)
+	} else {
+		out.unchecked = "each sample through the index"
 	}
 }
 
@@ -110,6 +113,7 @@ func (out *verdict) readForeign(f io.ReaderAt, size int64, deep bool) {
 		return
 	}
 	out.describeForeign(found)
+	out.unchecked = "pictures and sound"
 }
 
 // readSamples reads each sample, through the index.
@@ -154,6 +158,9 @@ func (out *verdict) line() string {
 	}
 	if len(out.checkedBy) > 0 && len(out.faults) == 0 {
 		parts = append(parts, "checked: "+strings.Join(out.checkedBy, ", "))
+	}
+	if out.unchecked != "" && len(out.faults) == 0 {
+		parts = append(parts, "not checked: "+out.unchecked+" (--deep does)")
 	}
 	parts = append(parts, out.notes...)
 	return word + shownKey(out.name) + ": " + plain(strings.Join(parts, "; "))
@@ -202,6 +209,7 @@ type verdictJSON struct {
 	Faults    []string   `json:"faults"`
 	Notes     []string   `json:"notes"`
 	CheckedBy []string   `json:"checked_by"`
+	Unchecked *string    `json:"not_checked"` // without --deep; null: nothing more is
 	InLedger  bool       `json:"in_ledger"`
 	Recording bool       `json:"being_recorded"`
 	Segment   *string    `json:"segment_id"`
@@ -226,7 +234,7 @@ func (out *verdict) json() verdictJSON {
 	r := out.found
 	j := verdictJSON{
 		Name: out.name, Kind: out.kind, OK: len(out.faults) == 0, Faults: append([]string{}, out.faults...), Notes: append([]string{}, out.notes...),
-		CheckedBy: append([]string{}, out.checkedBy...), InLedger: out.inLedger, Recording: out.recording, Segment: known(out.segmentID), CameraID: known(r.CameraID),
+		CheckedBy: append([]string{}, out.checkedBy...), Unchecked: known(out.unchecked), InLedger: out.inLedger, Recording: out.recording, Segment: known(out.segmentID), CameraID: known(r.CameraID),
 		Start: knownTime(r.Start), Size: known(r.Size), Seconds: known(r.Duration.Seconds()), Frames: known(r.Frames),
 		Video: known(r.VideoCodec), Audio: known(r.AudioCodec), Width: known(r.Width), Height: known(r.Height),
 	}

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
+	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
 
 	"recording-agent/agent/config"
@@ -29,7 +31,8 @@ A file is read whole: each part of an agent's segment against its seal, and the
 checksum against that of the ledger, if it knows the segment. Of an object the index
 is fetched, and what the store says of it is held against the ledger. With --deep
 each sample is read through the index, and objects are fetched whole, into a directory
-for temporary files (TMPDIR), and held against the store's checksum.
+for temporary files (TMPDIR), and held against the store's checksum. What was checked,
+and what only --deep does, is said.
 
 The agent may run meanwhile; nothing is changed. Files need neither a configuration
 nor a ledger: then they are checked by themselves. Exit code 1: something is at fault,
@@ -122,15 +125,24 @@ func (v *verifier) check(ctx context.Context, name string) *verdict {
 	return v.checkFile(ctx, name)
 }
 
+// reading shows how much of a file was read. How often it is, depends on what is in it.
+func (v *verifier) reading(name string) (progress func(n int), done func()) {
+	return v.spin(filepath.Base(name), progressbar.OptionShowBytes(true), progressbar.OptionShowCount())
+}
+
 // interruptible ends reading when nobody waits for it any more.
 type interruptible struct {
 	ctx context.Context // of one check: io.ReaderAt takes none
 	f   io.ReaderAt
+
+	progress func(n int) // told of n more bytes
 }
 
 func (r interruptible) ReadAt(p []byte, at int64) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return r.f.ReadAt(p, at)
+	n, err := r.f.ReadAt(p, at)
+	r.progress(n)
+	return n, err
 }

@@ -14,8 +14,8 @@ func TestVerdictLines(t *testing.T) {
 	v := fileVerdict("a\x1b[2J\nok b.mp4")
 	v.found = mp4.Result{Info: mp4.Info{CameraID: "7", CameraName: "Gate\x1b[31m"}, Duration: 10 * time.Minute, Frames: 100, VideoCodec: "avc1.64001f", Size: 2_000_000}
 	v.holes = []mp4.Hole{{At: 3 * time.Second, Lasts: 4 * time.Second}, {At: 61 * time.Second, Lasts: 5500 * time.Millisecond}}
-	v.checkedBy = []string{"its index"}
-	want := `ok    "a\x1b[2J\nok b.mp4": 10m00s of Gate?[31m, 2 gaps inside of 9.5s, the longest of 5.5s after 1m01s, 100 pictures of avc1.64001f, 2.0 MB; checked: its index`
+	v.checkedBy, v.unchecked = []string{"its index"}, "pictures and sound"
+	want := `ok    "a\x1b[2J\nok b.mp4": 10m00s of Gate?[31m, 2 gaps inside of 9.5s, the longest of 5.5s after 1m01s, 100 pictures of avc1.64001f, 2.0 MB; checked: its index; not checked: pictures and sound (--deep does)`
 	if got := v.line(); got != want {
 		t.Errorf("said\n%s\nwant\n%s", got, want)
 	}

@@ -45,7 +45,9 @@ func (v *verifier) lookAt(ctx context.Context, name string) *verdict {
 	if err != nil {
 		return out.fault("it cannot be looked at: %v", err)
 	}
-	in := interruptible{ctx, f}
+	progress, done := v.reading(name)
+	defer done()
+	in := interruptible{ctx, f, progress}
 	out.read(in, info.Size(), v.deep)
 	return v.againstLedger(ctx, out, in, name)
 }

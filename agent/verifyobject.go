@@ -43,6 +43,7 @@ func (v *verifier) checkObject(ctx context.Context, key string) *verdict {
 		return out.fault("%v", readFault(err))
 	}
 	out.describeForeign(f)
+	out.unchecked = "the bytes that the store returns"
 	if out.inLedger {
 		out.belongsTo(seg.Segment)
 	}
@@ -121,7 +122,9 @@ func (v *verifier) readObject(ctx context.Context, out *verdict, s *storage, o s
 		return out.fault("it cannot be read: %v", err)
 	}
 	defer f.Close()
-	in := interruptible{ctx, f}
+	reading, read := v.reading(o.Key)
+	defer read()
+	in := interruptible{ctx, f, reading}
 	out.read(in, made.Size, true)
 	out.unfinished(false)
 	if !out.inLedger {

@@ -243,7 +243,7 @@ func (b *bucketTrial) object(ctx context.Context, p *s3.Probe) (made bool) {
 	case err == nil:
 		b.ok("delete", "allowed; the object is gone again")
 	case s3.Denied(err):
-		b.ok("delete", "not allowed, as it should be: only the operator's own command needs s3:DeleteObject; %s stays", b.key())
+		b.ok("delete", "not allowed, as it should be: only the operator's own command needs %s; %s stays", deleting(b.d), b.key())
 	default:
 		fault := s3.Classify(err)
 		b.warn("delete", fault.Cause+"; "+b.key()+" stays", b.here(fault.Remedy))

@@ -50,7 +50,7 @@ func (c *Checks) Central(ctx context.Context) {
 		g.warn("rows", complaint, "correct it at central")
 	}
 	c.tellSchedules(g, len(answer.Schedules), cameras)
-	c.tellMode(g, cameras)
+	c.tellMode(ctx, g, cameras)
 }
 
 func failCentral(g group, step string, err error) {
@@ -86,19 +86,6 @@ func (c *Checks) tellSchedules(g group, count int, cameras []config.Camera) {
 		return
 	}
 	g.ok("schedules", "%s", text)
-}
-
-// tellMode foretells what register will refuse.
-func (c *Checks) tellMode(g group, assigned []config.Camera) {
-	strange := slices.DeleteFunc(slices.Clone(c.Config.Cameras), func(cam config.Camera) bool {
-		return slices.ContainsFunc(assigned, func(a config.Camera) bool { return strings.EqualFold(a.ID, cam.ID) })
-	})
-	if len(strange) > 0 {
-		g.fail("recording mode", "central does not assign cameras of the configuration to this client, and refuses their recordings (403): "+names(strange),
-			assignRemedy+"; what is recorded meanwhile is kept and told to central then")
-		return
-	}
-	g.ok("recording mode", "central tells it only when a recording is registered, which makes a row there; if it refuses then, /health and the page say so")
 }
 
 // names lists cameras for people.

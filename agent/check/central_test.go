@@ -1,9 +1,11 @@
 package check
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"recording-agent/agent/central/centraltest"
 )
@@ -123,6 +125,25 @@ func TestCamerasThatCentralDoesNotAssign(t *testing.T) {
 	tr.steps = nil
 	tr.Central(t.Context())
 	tr.want(t, "recording mode", OK)
+}
+
+// What central has answered to recordings is what it is known by.
+func TestRecordingModeByTheLastRecordings(t *testing.T) {
+	server := centraltest.New(centraltest.Options{Token: "hunter2"})
+	yard, gate := assignedCamera(yardID, "Yard"), assignedCamera(gateID, "Gate")
+	server.Assign([]centraltest.Camera{yard, gate}, nil)
+	tr := centralChecks(t, server, "cameras = true\n")
+	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	known := map[string]Registered{yardID: {At: at}}
+	tr.Registered = func(_ context.Context, id string) Registered { return known[id] }
+	tr.Central(t.Context())
+	tr.want(t, "recording mode", OK, "not known of Gate ("+gateID+")")
+	known[gateID], tr.steps = Registered{At: at.Add(-time.Hour)}, nil
+	tr.Central(t.Context())
+	tr.want(t, "recording mode", OK, "has taken recordings of each camera", at.Local().Format("15:04:05"))
+	known[gateID], tr.steps = Registered{At: at, Refused: "Camera is not in local client mode"}, nil
+	tr.Central(t.Context())
+	tr.want(t, "recording mode", Failed, "Gate ("+gateID+")", "not in local client mode", "local_client", "segments retry")
 }
 
 func TestNoCentral(t *testing.T) {

@@ -50,8 +50,11 @@ type Checks struct {
 	Synced  func() (yes, known bool)                         // whether a time server keeps the host's clock
 	Disk    func(dir string) (free, total uint64, err error) // bytes
 	Now     func() time.Time
-	Kept    string     // file of the cameras that central had assigned when the agent ran last
-	Tell    func(Step) // is never called concurrently
+	// Registered is what this host's ledger knows of a camera's last recording at central;
+	// nil: nothing.
+	Registered func(ctx context.Context, cameraID string) Registered
+	Kept       string     // file of the cameras that central had assigned when the agent ran last
+	Tell       func(Step) // is never called concurrently
 }
 
 // All tries everything.

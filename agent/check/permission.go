@@ -33,16 +33,17 @@ func (b *bucketTrial) refused(step, action, outcome string, err error) {
 	b.failed(step, err)
 }
 
-// denied names the permission that is missing, by its IAM action.
+// denied names the permission that is missing, which action is what AWS calls it.
 func (b *bucketTrial) denied(step, action, outcome string, err error) {
 	cause, remedy := b.missing(action, outcome, err)
 	b.fail(step, cause, remedy)
 }
 
 func (b *bucketTrial) missing(action, outcome string, err error) (cause, remedy string) {
-	action = cmp.Or(s3.DeniedAction(err), action)
-	return fmt.Sprintf("access denied: the key lacks %s; %s", action, outcome),
-		fmt.Sprintf("allow it on %s; \"recording-agent check s3 --policy\" prints the whole policy", resourceOf(b.d, action))
+	if named := s3.DeniedAction(err); named != "" { // the store speaks as AWS does
+		return fmt.Sprintf("access denied: the key lacks %s; %s", named, outcome), allowingAs(amazon, b.d, named)
+	}
+	return fmt.Sprintf("access denied: %s; %s", lacking(b.d, action), outcome), allowingAs(storeOf(b.d), b.d, action)
 }
 
 // judge tells how a step has ended that nothing works without.

@@ -23,9 +23,31 @@ type statement struct {
 	Resource string
 }
 
-// Policy is the least that the agent needs at a destination, as a JSON document of
-// AWS IAM, which most other stores take as well.
+// role is a custom role of Google Cloud IAM, as "gcloud iam roles create" reads it.
+type role struct {
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	Stage       string   `json:"stage"`
+	Permissions []string `json:"includedPermissions"`
+}
+
+func googleRole(d config.Destination) role {
+	return role{"Recording agent", "Give it to the service account of the HMAC key, on bucket " + d.Bucket, "GA", []string{
+		"storage.objects.create", "storage.objects.get", "storage.objects.list",
+		"storage.multipartUploads.create", "storage.multipartUploads.abort", "storage.multipartUploads.list", "storage.multipartUploads.listParts",
+	}}
+}
+
+// Policy is the least that the agent needs at a destination, as a JSON document: of
+// AWS IAM, which many other stores take as well, or at Google a role.
 func Policy(d config.Destination) ([]byte, error) {
+	if storeOf(d) == google {
+		return indented(googleRole(d))
+	}
+	return indented(awsPolicy(d))
+}
+
+func awsPolicy(d config.Destination) policy {
 	objects := []string{"s3:PutObject", "s3:GetObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 	if d.LockMode != "" {
 		objects = append(objects, "s3:PutObjectRetention")
@@ -37,7 +59,11 @@ func Policy(d config.Destination) ([]byte, error) {
 	if d.Encryption == "aws:kms" {
 		p.Statement = append(p.Statement, statement{"Encryption", "Allow", []string{"kms:GenerateDataKey", "kms:Decrypt"}, keyARN(d)})
 	}
-	text, err := json.MarshalIndent(p, "", "  ")
+	return p
+}
+
+func indented(what any) ([]byte, error) {
+	text, err := json.MarshalIndent(what, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("print the policy: %w", err)
 	}

@@ -87,7 +87,7 @@ func TestPolicyIsEnoughAndNotMore(t *testing.T) {
 			p.Statement[i].Action = slices.DeleteFunc(p.Statement[i].Action, func(a string) bool { return a == action })
 			tr := try(p)
 			named := slices.ContainsFunc(tr.steps, func(s Step) bool {
-				return s.Result != OK && strings.Contains(s.Found, "lacks "+action) && strings.Contains(s.Remedy, "--policy")
+				return s.Result != OK && strings.Contains(s.Found, "("+action+" ") && strings.Contains(s.Remedy, "--policy")
 			})
 			if !named {
 				t.Errorf("without %s:\n%s", action, tr.text())
@@ -122,6 +122,47 @@ func TestPolicyOfSettings(t *testing.T) {
 	}
 	if err := WritePolicies(&out, nil, nil); err == nil {
 		t.Error("a policy for no bucket")
+	}
+}
+
+// A right is called what the store's administrators call it.
+func TestRightsByTheStoresNames(t *testing.T) {
+	t.Parallel()
+	at := func(endpoint string) config.Destination {
+		return config.Destination{Bucket: "footage", Key: config.DefaultKey, Endpoint: endpoint}
+	}
+	for endpoint, want := range map[string][2]string{
+		"":                                   {"the key lacks s3:ListMultipartUploadParts", "arn:aws:s3:::footage/recordings/*; "},
+		"https://s3.eu-west-1.amazonaws.com": {"the key lacks s3:ListMultipartUploadParts", "arn:aws:s3:::footage/recordings/*; "},
+		"https://storage.googleapis.com":     {"service account of the key lacks storage.multipartUploads.listParts", "role"},
+		"https://s3.eu-central-003.backblazeb2.com":   {"right to list the parts of an upload", "in the way of this store"},
+		"https://amazonaws.com.evil.example:9000":     {"right to list the parts of an upload", "in the way of this store"},
+		"https://notstorage.googleapis.com.example":   {"right to list the parts of an upload", "in the way of this store"},
+		"https://footage.storage.googleapis.com:443/": {"service account", "bucket footage"},
+	} {
+		d, action := at(endpoint), "s3:ListMultipartUploadParts"
+		if got := lacking(d, action); !strings.Contains(got, want[0]) {
+			t.Errorf("%q: %s", endpoint, got)
+		}
+		if got := allowingAs(storeOf(d), d, action); !strings.Contains(got, want[1]) || strings.Contains(got, "arn:") && storeOf(d) == google {
+			t.Errorf("%q: %s", endpoint, got)
+		}
+	}
+	text, err := Policy(at("https://storage.googleapis.com"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r role
+	if err := json.Unmarshal(text, &r); err != nil || strings.Contains(string(text), "s3:") {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	for action, right := range rights {
+		for _, permission := range strings.Split(right.google, " and ") {
+			needed := action != "s3:DeleteObject" && action != "s3:PutObjectRetention"
+			if slices.Contains(r.Permissions, permission) != needed {
+				t.Errorf("%s in the role: %v", permission, !needed)
+			}
+		}
 	}
 }
 

@@ -94,11 +94,12 @@ func (s *servers) startCameras(ctx context.Context) (err error) {
 }
 
 func (s *servers) startCentral() error {
-	var ids []string
+	var assigned []centraltest.Camera
 	for _, c := range s.cameras {
-		ids = append(ids, c.id)
+		assigned = append(assigned, centraltest.Camera{ID: c.id, Name: c.name, IP: "127.0.0.1", URL: c.url, Type: "ip", Quality: "high"})
 	}
-	s.central = centraltest.New(centraltest.Options{Token: token, ClientName: clientName, Cameras: ids, Presign: s.presign})
+	s.central = centraltest.New(centraltest.Options{Token: token, ClientName: clientName, Presign: s.presign})
+	s.central.Assign(assigned, nil)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("start the central server: %w", err)

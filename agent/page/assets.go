@@ -29,7 +29,7 @@ var build = sync.OnceValue(func() string {
 	return hex.EncodeToString(sum.Sum(nil))[:12]
 })
 
-func (p *Page) asset(w http.ResponseWriter, r *http.Request) {
+func asset(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	content, err := files.ReadFile(path.Join("assets", name))
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"recording-agent/agent/demo/clips"
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status"
 	"recording-agent/capture/spool"
 )
@@ -182,6 +183,15 @@ func scriptedDay(t testing.TB) *world {
 	}
 	ago := func(hours float64) time.Time {
 		return noon.Truncate(time.Minute).Add(-time.Duration(hours * float64(time.Hour)))
+	}
+	w.change(func() { w.snap.Started = ago(11.5) })
+	for _, e := range []journal.Entry{
+		{At: ago(11.5), Kind: journal.AgentStarted, Cause: "the run before did not end cleanly (a crash, a kill or a power cut): 4 segments were settled"},
+		{At: ago(3.2), Kind: journal.UploadsFail, Subject: "primary", Cause: "the connection was reset"},
+		{At: ago(3), Kind: journal.UploadsWork, Subject: "primary", Lasted: 12 * time.Minute},
+		{At: noon.Add(-20 * time.Minute), Kind: journal.CameraLost, Subject: "yard", Name: "Yard", Cause: "dial tcp 10.0.0.5:554: i/o timeout"},
+	} {
+		w.journal.Note(e)
 	}
 	hours("gate", -1, 24, true)
 	hours("yard", -1, 9, true)

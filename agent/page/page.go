@@ -16,6 +16,7 @@ import (
 
 	"github.com/rs/zerolog"
 
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status"
 	"recording-agent/capture/outage"
 	"recording-agent/capture/spool"
@@ -29,6 +30,7 @@ type Options struct {
 	Ledger       Ledger
 	Destinations []Destination // in the order in which they are asked for footage
 	Zone         func() *time.Location
+	Journal      func() []journal.Entry // the newest first
 	Log          zerolog.Logger
 	Now          func() time.Time
 }
@@ -92,7 +94,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *Page) routes() map[string]http.HandlerFunc {
 	return map[string]http.HandlerFunc{
 		"/":                       p.overview,
-		"/assets/{name}":          p.asset,
+		"/assets/{name}":          asset,
 		"/api/v1/timeline":        p.timeline,
 		"/api/v1/moment":          p.momentAt,
 		"/api/v1/events":          p.events,

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"recording-agent/agent/demo/clips"
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status"
 	"recording-agent/capture/spool"
 	"recording-agent/uploader/s3"
@@ -38,6 +39,8 @@ func TestTextFromOutsideStaysText(t *testing.T) {
 		w.snap.Central = &status.Central{LastError: hostile, Remedy: hostile}
 		w.problems = []status.Problem{{What: hostile, Cause: hostile, Remedy: hostile, Since: noon}}
 	})
+	w.journal.Note(journal.Entry{At: noon, Kind: journal.CameraLost, Subject: hostile, Name: hostile, Cause: hostile, Remedy: hostile})
+	w.journal.Note(journal.Entry{At: noon, Kind: journal.UploadsFail, Subject: hostile, Name: hostile, Cause: hostile, Remedy: hostile})
 	for _, path := range []string{"/", "/?span=" + hostileQuery, "/play/camera/gate?at=2026-11-23T11:30:00Z"} {
 		code, header, body := w.get(t, path)
 		if code != http.StatusOK {

@@ -2,7 +2,6 @@ package page
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"html/template"
@@ -177,36 +176,4 @@ func (p *Page) knows(ctx context.Context, camera string) bool {
 		}
 	}
 	return false
-}
-
-// event is something that has happened to footage.
-type event struct {
-	start time.Time
-	eventView
-}
-
-const shownEvents = 12
-
-// eventViews are the newest gaps and losses of all cameras.
-func (l look) eventViews(zone *time.Location) (out []eventView) {
-	var all []event
-	for _, c := range l.snap.Cameras {
-		line := l.lines[c.ID]
-		if line == nil {
-			continue
-		}
-		for _, g := range line.gaps[max(0, len(line.gaps)-shownEvents):] {
-			all = append(all, event{g.Start, l.gapView(g, c.Name, zone)})
-		}
-		for _, r := range runs(line.footage, nil, l.at.Add(-day), l.at, l.at) {
-			if r.Kind == lost {
-				all = append(all, event{r.Start, l.lossView(r, c.Name, zone)})
-			}
-		}
-	}
-	slices.SortStableFunc(all, func(a, b event) int { return cmp.Compare(b.start.UnixMicro(), a.start.UnixMicro()) })
-	for _, e := range all[:min(len(all), shownEvents)] {
-		out = append(out, e.eventView)
-	}
-	return out
 }

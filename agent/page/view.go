@@ -39,12 +39,16 @@ func (v cameraView) older(now time.Time) bool {
 }
 
 type eventView struct {
-	When, Camera, Text, Class string
-	Lasts                     string
+	When, Camera, Text, Class string // Camera: or whose it is else
+	Lasts                     string // empty of what does not last
 }
 
 // noLine is that of a camera whose ledger could not be read yet.
 var noLine line
+
+// stillAfter is after how long without any progress a destination that has not failed
+// is not said to work: a store that hangs fails only when its time is up.
+const stillAfter = time.Minute
 
 // shownGaps is how many of a camera's last gaps are listed.
 const shownGaps = 20
@@ -163,6 +167,8 @@ func (l look) destinationViews(zone *time.Location) (out []destinationView) {
 			v.State, v.Class = "Not used yet", "off"
 		case d.LastError != "":
 			v.State, v.Class = "Has trouble", string(warn)
+		case b.Segments > 0 && d.Throughput <= 0 && l.at.Sub(d.LastSuccess) > stillAfter:
+			v.State, v.Class = "Sends nothing", string(warn) // it hangs, or is paused
 		}
 		if !d.Required {
 			v.Optional = "optional"

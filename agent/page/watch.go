@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status"
 	"recording-agent/capture/spool"
 )
@@ -51,6 +52,7 @@ type look struct {
 	problems []status.Problem
 	lines    map[string]*line
 	unsent   []spool.Unsent
+	journal  []journal.Entry // the newest first
 }
 
 func newWatch(p *Page) *watch {
@@ -140,7 +142,7 @@ func (w *watch) collect(ctx context.Context) (look, error) {
 	if ctx.Err() != nil {
 		return look{}, ctx.Err()
 	}
-	l := look{at: now, snap: snap, problems: w.page.opts.Problems(), lines: w.lines, unsent: w.unsent}
+	l := look{at: now, snap: snap, problems: w.page.opts.Problems(), lines: w.lines, unsent: w.unsent, journal: w.page.opts.Journal()}
 	if err != nil {
 		w.page.trouble.Failed(err.Error(), ledgerRemedy)
 		l.problems = append(l.problems, status.Problem{What: "this page cannot be brought up to date", Cause: err.Error(), Since: w.page.trouble.Trouble().Since, Remedy: ledgerRemedy})

@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"recording-agent/agent/demo/clips"
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status"
 	"recording-agent/capture/media"
 	"recording-agent/capture/mp4"
@@ -42,6 +43,7 @@ type world struct {
 	now      time.Time
 	snap     status.Snapshot
 	problems []status.Problem
+	journal  *journal.Journal
 	wanted   func(camera string, from, to time.Time) []spool.Stretch
 }
 
@@ -58,7 +60,7 @@ func always(_ string, from, to time.Time) []spool.Stretch {
 
 func newWorld(t testing.TB, cameras ...status.Camera) *world {
 	t.Helper()
-	w := &world{t: t, now: noon, wanted: always}
+	w := &world{t: t, now: noon, wanted: always, journal: journal.New()}
 	w.snap = status.Snapshot{
 		Version: "1.0-test", ClientName: "warehouse-7", Started: noon.Add(-50 * time.Hour), Cameras: cameras, Clock: status.Clock{State: "set"},
 		Disk:         status.Disk{FreeBytes: 210 << 30, TotalBytes: 480 << 30, FillRate: 900e3},
@@ -80,7 +82,7 @@ func newWorld(t testing.TB, cameras ...status.Camera) *world {
 // after a restart of the agent.
 func (w *world) build(destinations []Destination) {
 	w.page = New(Options{
-		Ledger: w.spool, Zone: func() *time.Location { return time.UTC }, Log: zerolog.Nop(), Now: w.clock, Destinations: destinations,
+		Ledger: w.spool, Zone: func() *time.Location { return time.UTC }, Log: zerolog.Nop(), Now: w.clock, Destinations: destinations, Journal: w.journal.Entries,
 		Snapshot: func(context.Context) (status.Snapshot, error) {
 			w.mu.Lock()
 			defer w.mu.Unlock()

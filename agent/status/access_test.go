@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"recording-agent/agent/status/apitest"
 )
 
 const testToken = "test-test-test-test"
@@ -192,6 +194,41 @@ func TestWhileTheAgentStarts(t *testing.T) {
 		if w.Code != code || code == 503 && !strings.Contains(w.Body.String(), "the ledger is opened") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
+	}
+}
+
+// When it could not, it says why: in full where everybody may read it, or to who shows
+// the token.
+func TestWhileTheAgentCannotStart(t *testing.T) {
+	failed := Problem{What: "the agent cannot start", Cause: "no such disk", Remedy: "mount it", Since: epoch}
+	o := Options{Listen: "127.0.0.1:8001", Failed: &failed, Unready: func() string { return failed.What }, Now: time.Now, Log: zerolog.Nop(),
+		Waiting: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			fail(w, http.StatusServiceUnavailable, "the waiting page")
+		})}
+	d := apitest.Read(t, description)
+	wants := func(s *Server, path string, code int, words string, header map[string]string) {
+		t.Helper()
+		got := request{method: "GET", path: path, header: header}.send(s)
+		got.Request = httptest.NewRequest("GET", "http://127.0.0.1:8001"+path, nil)
+		if body := d.Check(got); got.StatusCode != code || !strings.Contains(string(body), words) {
+			t.Errorf("%s: %d %s", path, got.StatusCode, body)
+		}
+	}
+	s := New(o)
+	wants(s, "/healthz", 200, "no such disk; mount it", nil)
+	wants(s, "/readyz", 503, "cannot start", nil)
+	wants(s, "/health", 200, "no such disk", nil)
+	wants(s, "/status", 503, "no such disk; mount it", nil)
+	if w := ask(s, "GET", "/", "localhost"); w.Code != 503 || !strings.Contains(w.Body.String(), "the waiting page") {
+		t.Errorf("the page: %d %s", w.Code, w.Body)
+	}
+	o.Listen, o.Token = ":8001", testToken
+	s = New(o)
+	wants(s, "/healthz", 200, "/health says more", nil)
+	wants(s, "/health", 401, "", nil)
+	wants(s, "/health", 200, "no such disk", map[string]string{"Authorization": "Bearer " + testToken})
+	if w := ask(s, "GET", "/healthz", "localhost"); strings.Contains(w.Body.String(), "disk") {
+		t.Errorf("to who has no token: %s", w.Body)
 	}
 }
 

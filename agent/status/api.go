@@ -25,6 +25,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodGet, "/api/v1/gaps", s.gaps},
 		{http.MethodGet, "/api/v1/schedules", s.schedules},
 		{http.MethodGet, "/api/v1/problems", s.problems},
+		{http.MethodGet, "/api/v1/journal", s.journal},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"recording-agent/agent/journal"
 	"recording-agent/agent/status/apitest"
 )
 
@@ -27,6 +28,20 @@ func TestRoutesAreDescribed(t *testing.T) {
 		if !slices.Contains(routes, d) && !slices.Contains(pageOperations, d) {
 			t.Errorf("%s is described, and is no route", d)
 		}
+	}
+}
+
+// The names of what can happen are kept, and all are described.
+func TestKindsOfTheJournalAreDescribed(t *testing.T) {
+	_, kinds, _ := strings.Cut(string(description), "enum: [agent started")
+	kinds, _, _ = strings.Cut("agent started"+kinds, "]")
+	described := strings.Split(strings.Join(strings.Fields(kinds), " "), ", ")
+	var all []string
+	for _, k := range journal.Kinds {
+		all = append(all, string(k))
+	}
+	if !slices.Equal(described, all) {
+		t.Errorf("described are %q, there are %q", described, all)
 	}
 }
 

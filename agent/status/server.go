@@ -18,6 +18,7 @@ import (
 	"github.com/rs/zerolog"
 	"golang.org/x/net/netutil"
 
+	"recording-agent/agent/journal"
 	"recording-agent/capture/outage"
 )
 
@@ -29,6 +30,8 @@ type Options struct {
 	CertFile     string   // PEM, with those in between; with KeyFile the port speaks HTTPS
 	KeyFile      string
 	Page         http.Handler  // answers what nothing here does; nil: that is not found
+	Waiting      http.Handler  // answers / and /assets/ before Started; nil: nothing does
+	Failed       *Problem      // why the agent could not start; nil: it starts, or runs
 	Unready      func() string // why the agent does not do its work; empty while it does
 	Snapshot     func(ctx context.Context) (Snapshot, error)
 	Problems     func() []Problem                                             // what is wrong at present
@@ -37,6 +40,7 @@ type Options struct {
 	Footage      Footage
 	Totals       func(ctx context.Context) Totals // for metrics
 	Latencies    *Latencies                       // nil: none are told
+	Journal      func() []journal.Entry           // what has happened, the newest first
 	Log          zerolog.Logger
 	Now          func() time.Time
 }

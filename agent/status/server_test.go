@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"recording-agent/agent/journal"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -74,9 +76,17 @@ func retry(_ context.Context, segment string) (Retried, error) {
 	return Retried{}, fmt.Errorf("ledger: %w", ErrUnknownSegment)
 }
 
+func happened() []journal.Entry {
+	return []journal.Entry{
+		{At: epoch, Kind: journal.CameraBack, Subject: "gate", Name: "Gate", Cause: "no answer", Lasted: 90 * time.Second},
+		{At: epoch.Add(-90 * time.Second), Kind: journal.CameraLost, Subject: "gate", Name: "Gate", Cause: "no answer", Remedy: "look whether it has power"},
+		{At: epoch.Add(-time.Hour), Kind: journal.AgentStarted},
+	}
+}
+
 func server(t testing.TB, change func(o *Options)) *Server {
 	o := Options{Listen: "127.0.0.1:8001", Snapshot: full, Retry: retry, Manual: &hand{}, Log: zerolog.New(zerolog.NewTestWriter(t)), Now: func() time.Time { return epoch },
-		Problems: func() []Problem { return nil }, Unready: func() string { return "" }, Footage: shelf{}, Totals: total}
+		Problems: func() []Problem { return nil }, Unready: func() string { return "" }, Footage: shelf{}, Totals: total, Journal: happened}
 	if change != nil {
 		change(&o)
 	}

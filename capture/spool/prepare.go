@@ -152,7 +152,7 @@ func (s *Spool) lookAtOpen(ctx context.Context, seg *Segment, r *Recovery) (sett
 	if !seg.End.IsZero() { // an earlier start has noted it, and what was recorded since goes by it
 		return false, nil
 	}
-	found, _, err := glance(name, seg.ID)
+	found, _, err := s.glance(name, seg.ID)
 	if !foreign(seg.ID) && (errors.Is(err, mp4.ErrEmpty) || errors.Is(err, mp4.ErrNotSegment)) {
 		err := s.giveUp(ctx, *seg, name, time.Time{}, r)
 		return err == nil, err

@@ -165,7 +165,7 @@ func (s *Spool) readThrough(ctx context.Context, seg Segment, p pace, r *Recover
 	if err != nil {
 		return err
 	}
-	result, err := readFile(name, seg.ID, p)
+	result, err := s.readFile(name, seg.ID, p)
 	now, rerr := s.Segment(ctx, seg.ID)
 	switch {
 	case rerr != nil:
@@ -217,14 +217,14 @@ func (s *Spool) readBeforeLoss(ctx context.Context, seg Segment) {
 	if err != nil {
 		return
 	}
-	if m, err := readFile(name, seg.ID, ctx.Err); err == nil {
+	if m, err := s.readFile(name, seg.ID, ctx.Err); err == nil {
 		_ = s.readWhole(ctx, seg, m) // without it is given up all the same
 	}
 }
 
-// readFile says what the file of a segment holds, after a crash or without a row.
+// readThroughFile says what the file of a segment holds, after a crash or without a row.
 // Our own is finished first; another recorder's is read as it is.
-func readFile(name, segmentID string, p pace) (mp4.Result, error) {
+func readThroughFile(name, segmentID string, p pace) (mp4.Result, error) {
 	if !foreign(segmentID) {
 		return recoverFile(name, p)
 	}

@@ -67,7 +67,7 @@ func (s *Spool) recoverRow(ctx context.Context, seg Segment, r *Recovery) error 
 
 // recoverSegment finishes a segment that the last run did not.
 func (s *Spool) recoverSegment(ctx context.Context, seg Segment, name string, p pace, r *Recovery) error {
-	result, err := readFile(name, seg.ID, p)
+	result, err := s.readFile(name, seg.ID, p)
 	if !foreign(seg.ID) && (errors.Is(err, mp4.ErrEmpty) || errors.Is(err, mp4.ErrNotSegment)) {
 		return s.giveUp(ctx, seg, name, time.Time{}, r)
 	}

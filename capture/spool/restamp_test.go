@@ -148,7 +148,7 @@ func (b *unsetBench) checkFile(s Segment) {
 	if must(b.t, err); size != s.Size || checksum != s.Checksum {
 		b.t.Errorf("segment of %v: its file is not what its row says", s.Start)
 	}
-	r, err := readFile(filepath.Join(b.dir, s.Path), s.ID, hurried)
+	r, err := b.readFile(filepath.Join(b.dir, s.Path), s.ID, hurried)
 	if must(b.t, err); !r.Start.Equal(s.Start) || r.Checksum != s.Checksum {
 		b.t.Errorf("segment of %v: its file tells %v", s.Start, r.Start)
 	}

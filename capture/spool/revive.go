@@ -22,7 +22,7 @@ func (s *Spool) revive(ctx context.Context, seg Segment, name string, r *Recover
 	default:
 		return nil
 	}
-	result, err := readFile(name, seg.ID, hurried)
+	result, err := s.readFile(name, seg.ID, hurried)
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"recording-agent/capture/panics"
 	"recording-agent/capture/private"
 )
 
@@ -75,6 +76,7 @@ type Spool struct {
 	ran  time.Duration // by the host's uptime, up to where the ledger knows that the agent ran; Ran's
 	keep keeping       // what Prune leaves
 
+	panics   *panics.Page // over what files hold
 	givingUp sync.Mutex   // a file is being given up, up to its row
 	refused  atomic.Int32 // a Refusal
 
@@ -110,7 +112,7 @@ func Open(ctx context.Context, o Options) (*Spool, error) {
 	if o.Disk == nil {
 		o.Disk = diskUsage
 	}
-	s := &Spool{opts: o, lock: lock, rename: renameFile, before: before, keep: keepRows, growing: map[string]int64{}}
+	s := &Spool{opts: o, lock: lock, rename: renameFile, before: before, keep: keepRows, panics: panics.NewBook(o.Log, o.Now).Own(), growing: map[string]int64{}}
 	if s.locked, err = lock.Stat(); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock the data directory %s: %w", o.Dir, err), s.Close())
 	}

@@ -144,7 +144,7 @@ func (s *Spool) describe(ctx context.Context, f lone) (*Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, finished, err := glance(name, f.id)
+	found, finished, err := s.glance(name, f.id)
 	if err != nil {
 		return nil, err
 	}
@@ -210,9 +210,25 @@ func (s *Spool) giveUpLone(ctx context.Context, f lone, r *Recovery) error {
 	return s.giveUp(ctx, seg, name, s.intake.followedBy(f.camera, f.start), r)
 }
 
-// glance says what a segment's file holds without reading it through. Another recorder's is
-// always finished.
-func glance(name, segmentID string) (r mp4.Result, finished bool, err error) {
+// glance says what a segment's file holds without reading it through.
+func (s *Spool) glance(name, segmentID string) (r mp4.Result, finished bool, err error) {
+	if panicked := s.panics.Guard("looking into a segment's file", func() { r, finished, err = glanceAt(name, segmentID) }); panicked != nil {
+		return mp4.Result{}, false, panicked
+	}
+	return r, finished, err
+}
+
+// readFile says what a segment's file holds, and its checksum. A panic over one file is an
+// error of that file: neither the start nor the others wait for it.
+func (s *Spool) readFile(name, segmentID string, p pace) (r mp4.Result, err error) {
+	if panicked := s.panics.Guard("reading a segment's file", func() { r, err = readThroughFile(name, segmentID, p) }); panicked != nil {
+		return mp4.Result{}, panicked
+	}
+	return r, err
+}
+
+// glanceAt is glance without its guard. Another recorder's file is always finished.
+func glanceAt(name, segmentID string) (r mp4.Result, finished bool, err error) {
 	f, err := openFile(name, os.O_RDONLY)
 	if err != nil {
 		return mp4.Result{}, false, err

@@ -9,10 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"recording-agent/capture/panics"
 )
 
 // withoutLedger fills a spool with segments of some cameras, one of them another recorder's,
@@ -264,5 +267,20 @@ func TestUnreadIsNotComplete(t *testing.T) {
 	must(t, err)
 	if n := reportable(); n != 3 {
 		t.Errorf("%d of 3 are complete", n)
+	}
+}
+
+// A panic over one file is an error of that file.
+func TestPanicOverAFile(t *testing.T) {
+	s := open(t, t.TempDir())
+	rec := finished(t, s, "gate", epoch, 1)
+	name := filepath.Join(s.Dir(), rec.Path)
+	_, err := s.readFile(name, rec.ID, func() error { panic("a fault in the parser") })
+	var panicked *panics.Error
+	if !errors.As(err, &panicked) || !strings.Contains(err.Error(), "a fault in the parser") {
+		t.Fatalf("reading a file over which the parser panics: %v", err)
+	}
+	if _, err := s.readFile(name, rec.ID, hurried); err != nil {
+		t.Errorf("the next time: %v", err)
 	}
 }

@@ -58,10 +58,26 @@ function fresh() {
 	const say = old && Date.now() - lost > 6e3
 	byId('stale').hidden = !say
 	if (say) {
-		const text = 'The agent does not answer. What is shown is of ' + clock(at, true) + '. Trying again.'
+		const text = (reason || 'The agent does not answer.') + ' What is shown is of ' + clock(at, true) + '. Trying again.'
 		if (byId('stale').textContent !== text) byId('stale').textContent = text
-	}
+		if (Date.now() - asking > 4e3) ask()
+	} else reason = ''
 	byId('fresh').textContent = 'As of ' + clock(at) + '.'
+}
+
+// An agent that starts, or cannot, says why.
+let reason = '', asking = 0
+async function ask() {
+	asking = Date.now()
+	let said = ''
+	try {
+		const answer = await fetch('/health')
+		const told = await answer.json()
+		const wrong = (told.problems || [])[0]
+		if (answer.ok && wrong) said = wrong.what + ': ' + wrong.cause + '. ' + (wrong.remedy || '')
+		else if (!answer.ok) said = told.detail
+	} catch { } // it does not answer
+	reason = said && said[0].toUpperCase() + said.slice(1) + '.'
 }
 
 function follow() {
