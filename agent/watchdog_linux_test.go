@@ -62,8 +62,10 @@ func TestWatchdogIsSilentWhenAPartHangs(t *testing.T) {
 		n, err := systemd.Read(said)
 		return err == nil && strings.Contains(string(said[:n]), "WATCHDOG=1")
 	}
-	if !hears(20*time.Second) || !hears(20*time.Second) {
-		t.Fatal("a healthy agent is silent")
+	for range 2 {
+		if !hears(20 * time.Second) {
+			t.Fatal("a healthy agent is silent")
+		}
 	}
 	a.fleet.mu.Lock()
 	for range 5 { // what was under way
