@@ -49,7 +49,7 @@ func (r *Retention) reapUploaded(ctx context.Context) error {
 
 // reapOld deletes what is safe and ended before a moment.
 func (r *Retention) reapOld(ctx context.Context, before time.Time) error {
-	return r.reapSafe(ctx, before, func(spool.Segment) (why string) { return "it is older than retention.max_age" })
+	return r.reapSafe(ctx, before, func(int64) (why string) { return "it is older than retention.max_age" })
 }
 
 // reapSurplus deletes what is safe, oldest first, until all files together are not
@@ -59,18 +59,18 @@ func (r *Retention) reapSurplus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.reapSafe(ctx, time.Time{}, func(seg spool.Segment) (why string) {
-		if bytes <= r.opts.Keep.MaxBytes {
+	return r.reapSafe(ctx, time.Time{}, func(deleted int64) (why string) {
+		if bytes-deleted <= r.opts.Keep.MaxBytes {
 			return ""
 		}
-		bytes -= seg.Size
 		return "all files together are larger than retention.max_size"
 	})
 }
 
 // reapSafe goes through what is safe, oldest first, and deletes it for as long as
-// there is a reason.
-func (r *Retention) reapSafe(ctx context.Context, endedBefore time.Time, why func(seg spool.Segment) string) error {
+// there is a reason, when so many bytes are deleted.
+func (r *Retention) reapSafe(ctx context.Context, endedBefore time.Time, why func(deleted int64) string) error {
+	deleted := int64(0)
 	for more := true; more && r.fails < maxFails && ctx.Err() == nil; {
 		limit := reapBatch + len(r.stuck)
 		locals, err := r.opts.Files.Locals(ctx, r.opts.CentralConfigured, endedBefore, limit)
@@ -80,12 +80,14 @@ func (r *Retention) reapSafe(ctx context.Context, endedBefore time.Time, why fun
 		for _, l := range locals {
 			reason := ""
 			if l.Worth == spool.Safe {
-				reason = why(l.Segment)
+				reason = why(deleted)
 			}
 			if reason == "" {
 				return nil
 			}
-			r.delete(ctx, l.Segment, reason)
+			if r.delete(ctx, l.Segment, reason) {
+				deleted += l.Size
+			}
 		}
 		more = len(locals) == limit
 	}

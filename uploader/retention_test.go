@@ -182,10 +182,12 @@ func countOf(s string, what rune) (n int) {
 func TestOldAndSurplusFilesGoIfTheyAreSafe(t *testing.T) {
 	for _, c := range []struct {
 		keep Keep
+		held []string // cannot be deleted
 		want string
 	}{ // the segments last a minute, one begins each minute from 00:00 on
-		{Keep{MaxAge: 30 * time.Minute}, "dfddffff"},
-		{Keep{MaxBytes: 4500}, "dfdddfff"},
+		{Keep{MaxAge: 30 * time.Minute}, nil, "dfddffff"},
+		{Keep{MaxBytes: 4500}, nil, "dfdddfff"},
+		{Keep{MaxBytes: 4500}, []string{id(0), id(3)}, "ffdfdddf"},
 	} {
 		t.Run(c.want, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -197,8 +199,10 @@ func TestOldAndSurplusFilesGoIfTheyAreSafe(t *testing.T) {
 					}
 				}
 				c.keep.AfterUpload = true
+				files := &held{Spool: s.spool}
+				files.hold(c.held...)
 				r := NewRetention(RetentionOptions{
-					Files: s.spool, Anywhere: true, Keep: c.keep, Disk: roomy, Log: zerolog.Nop(),
+					Files: files, Anywhere: true, Keep: c.keep, Disk: roomy, Log: zerolog.Nop(),
 					Now: func() time.Time { return time.Date(1999, 12, 1, 0, 34, 30, 0, time.UTC) },
 				})
 				s.must(r.reap(t.Context()))

@@ -64,7 +64,7 @@ func Object(ctx context.Context, store Store, o s3.Stored, file string, opts Opt
 	if info, err := os.Lstat(partial); err == nil && !info.Mode().IsRegular() {
 		return Copy{}, fmt.Errorf("%s is no ordinary file: remove it", partial)
 	}
-	f, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return Copy{}, fmt.Errorf("begin the copy: %w", err)
 	}
