@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -152,5 +153,33 @@ func TestPagesNameTargetsThatExist(t *testing.T) {
 	}
 	if n < 15 {
 		t.Errorf("only %d targets were found", n)
+	}
+}
+
+// What the pages ask the status port for is answered there, or so says its description.
+func TestPagesAskForWhatIsAnswered(t *testing.T) {
+	description, err := os.ReadFile("status/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := regexp.MustCompile(`(?m)^  (/\S*):$`).FindAllStringSubmatch(string(description), -1)
+	asked := regexp.MustCompile(`(?:127\.0\.0\.1:8001|GET |POST )(/[^\s?'"<` + "`" + `]*)`)
+	n := 0
+	for file, text := range pages(t) {
+		for _, line := range snippets(text) {
+			for _, m := range asked.FindAllStringSubmatch(line, -1) {
+				n++
+				known := slices.ContainsFunc(answered, func(a []string) bool {
+					path := regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(regexp.QuoteMeta(a[1]), `[^/]+`)
+					return regexp.MustCompile("^" + path + "$").MatchString(m[1])
+				})
+				if !known {
+					t.Errorf("%s asks for %s: there is nothing", file, m[1])
+				}
+			}
+		}
+	}
+	if n < 12 {
+		t.Errorf("only %d paths were found", n)
 	}
 }

@@ -21,7 +21,7 @@ func underServiceManager() bool { return !service.Interactive() }
 func hostHint(err error) string {
 	switch {
 	case errors.Is(err, windows.ERROR_SERVICE_LOGON_FAILED), errors.Is(err, windows.ERROR_INVALID_SERVICE_ACCOUNT):
-		return `; give its account the right "Log on as a service" (secpol.msc, Local Policies, User Rights Assignment), and "recording-agent install --user" its present password`
+		return `; give its account the right "Log on as a service" (secpol.msc, Local Policies, User Rights Assignment), and "recording-agent install --user NAME" its present password`
 	case errors.Is(err, windows.ERROR_SERVICE_MARKED_FOR_DELETE):
 		return "; close the windows that show services, then try again"
 	}

@@ -169,5 +169,5 @@ func (p *Predecessor) rest() {
 		}
 		p.note("%s has no counterpart: %s", name, cmp.Or(without[name], "it is not known as a setting of the predecessor"))
 	}
-	p.note("the predecessor answered on port 8001 to everybody; the agent does so to this host only. For others set status.listen and status.token (docs/security.md)")
+	p.note("the predecessor answered on port 8001 to everybody; the agent does so to this host only. For others set status.listen and status.token (docs/page-and-api.md)")
 }

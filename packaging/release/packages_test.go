@@ -312,6 +312,7 @@ func checkMSI(t *testing.T, file string) {
 		t.Fatalf("programs in it: %v", programs)
 	}
 	checkProgram(t, programs[0], "windows", "amd64")
+	checkLinks(t, filepath.Dir(programs[0]))
 }
 
 func checkSequence(t *testing.T, table string, actions ...string) {
