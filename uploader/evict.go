@@ -27,9 +27,10 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	}
 	rate, lasting := r.fill.measure(r.opts.Now(), free)
 	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
+	edge := spool.KeptFree + max(urgentEdge, uint64(min(lasting*2*retainEvery.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
 	trouble := ""
-	if n := (need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
+	if n := (need{free: free, wanted: wanted, brink: brink, edge: edge, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
 		trouble, err = r.evictSeen(ctx, n)
 	}
 	if trouble == "" && err == nil {
@@ -47,6 +48,7 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 // need is something that the disk is short of.
 type need struct {
 	free, wanted, brink uint64
+	edge                uint64                     // below it recording stops before the next look
 	gain                func(l spool.Local) uint64 // with a file
 	left                string                     // how much is free, as a format
 	unit                uint64                     // that it is told in
@@ -102,6 +104,8 @@ func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err 
 	now, brink := r.opts.Now(), n.brink
 	held := r.owed.holds(now, n.free)
 	switch {
+	case held && n.free < n.edge && r.owed.urgent(now): // so much that recording goes on
+		n.wanted, n.brink, held = n.edge, n.edge, false
 	case held && !r.opts.Anywhere: // what is safe has no other copy either
 		n.wanted, n.brink = 0, 0
 	case held:

@@ -3,10 +3,13 @@ package uploader
 import "time"
 
 // How long nothing else is given up where deleting does not make room, longer each time.
-// Of the file systems that free late btrfs takes longest: half a minute.
+// Of the file systems that free late btrfs takes longest: half a minute. Where recording
+// would stop meanwhile, a little more goes sooner: perhaps it was an upload that still
+// had the file open, or what was recorded since took the room that was made.
 const (
-	owedFirst = 35 * time.Second
-	owedLast  = 5 * time.Minute
+	owedFirst  = 35 * time.Second
+	owedLast   = 5 * time.Minute
+	urgentEdge = 16 << 20 // bytes, at least, above where recording stops
 )
 
 // owed is room that what was given up should have made. Some file systems make it only
@@ -17,6 +20,9 @@ type owed struct {
 	free  uint64 // when they were deleted
 	until time.Time
 	wait  time.Duration
+
+	urgentAt   time.Time // from then on a little more may go
+	urgentWait time.Duration
 }
 
 // holds says whether it has to be waited for.
@@ -33,9 +39,18 @@ func (o *owed) note(now time.Time, before, after, bytes uint64) {
 		*o = owed{}
 		return
 	}
-	wait := max(o.wait, owedFirst)
-	*o = owed{bytes: bytes, free: after, until: now.Add(wait), wait: min(2*wait, owedLast)}
+	next := owed{bytes: bytes, free: after, until: o.until, wait: o.wait}
+	if !now.Before(o.until) { // else it was urgent, and what is waited for stays that
+		wait := max(o.wait, owedFirst)
+		next.until, next.wait = now.Add(wait), min(2*wait, owedLast)
+	}
+	urgent := max(o.urgentWait, retainEvery)
+	next.urgentAt, next.urgentWait = now.Add(urgent), min(2*urgent, owedLast)
+	*o = next
 }
+
+// urgent says whether a little more may go although it is waited for room.
+func (o *owed) urgent(now time.Time) bool { return !now.Before(o.urgentAt) }
 
 // sawRoom notes how much is free behind a look at which files were deleted: from there
 // the disk fills.

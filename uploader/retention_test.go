@@ -179,6 +179,43 @@ func countOf(s string, what rune) (n int) {
 	return n
 }
 
+// TestRoomThatRecordingTakesAgain: what was given up makes its room when an upload closes
+// it, and recording has taken as much by then. It does not stop for want of more.
+func TestRoomThatRecordingTakesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n, size, rate = 100, 3 << 20, 1 << 20 // bytes, and bytes per second
+		s := newStorage(t, 0)
+		defer s.close()
+		s.size = size
+		for i := range n {
+			s.add(i)
+		}
+		began, deleted := time.Now(), map[int]time.Time{}
+		least := int64(1 << 40)
+		disk := func() (uint64, uint64, error) {
+			free := int64(spool.KeptFree+brinkBytes+1<<20) - int64(rate*time.Since(began).Seconds())
+			for i, state := range s.states(n) {
+				if _, known := deleted[i]; state != 'f' && !known {
+					deleted[i] = time.Now()
+				}
+				if at, known := deleted[i]; known && time.Since(at) >= 4*time.Second {
+					free += size
+				}
+			}
+			least = min(least, free)
+			return uint64(free), 100 << 20, nil
+		}
+		s.retain(RetentionOptions{Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk})
+		after(2 * time.Minute)
+		if least < spool.KeptFree {
+			t.Errorf("recording has stopped: %d MB were free at least, %d MB have to be", least>>20, spool.KeptFree>>20)
+		}
+		if lost := countOf(s.states(n), 'm'); lost > 2*60*rate/size+20 {
+			t.Errorf("%d segments were given up, %d would have made room", lost, 2*60*rate/size)
+		}
+	})
+}
+
 func TestOldAndSurplusFilesGoIfTheyAreSafe(t *testing.T) {
 	for _, c := range []struct {
 		keep Keep
