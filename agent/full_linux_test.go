@@ -52,7 +52,7 @@ func TestFullDiskWithoutUplink(t *testing.T) {
 	})
 	h.toStore.Set(wiretest.Fault{})
 	h.silence()
-	h.until(2*time.Minute, h.backlog) // a store that did not answer is asked again after one
+	h.until(4*time.Minute, h.backlog) // a store that did not answer is asked again after one, and central told one after the other
 	h.stop()
 
 	// What was being sent when it was given up has arrived all the same.
