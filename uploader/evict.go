@@ -28,9 +28,10 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	rate, lasting := r.fill.measure(r.opts.Now(), free)
 	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
+	r.owed.seen(free)
 	trouble := ""
 	if n := (need{free: free, wanted: wanted, brink: brink, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
-		trouble, err = r.evictSeen(ctx, n)
+		trouble, err = r.evictSeen(ctx, n, free)
 	}
 	if trouble == "" && err == nil {
 		trouble, err = r.makeOtherRoom(ctx)
@@ -96,11 +97,11 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
-// evictSeen is evict of what is seen to make room. Where it does not, no more that has no
-// other copy goes for a while.
-func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err error) {
+// evictSeen is evict of what is seen to make room, by the bytes of the disk that are free.
+// Where it does not, no more that has no other copy goes for a while.
+func (r *Retention) evictSeen(ctx context.Context, n need, free uint64) (trouble string, err error) {
 	now, brink := r.opts.Now(), n.brink
-	held := r.owed.holds(now, n.free)
+	held := r.owed.holds(now)
 	switch {
 	case held && !r.opts.Anywhere: // what is safe has no other copy either
 		n.wanted, n.brink = 0, 0
@@ -113,8 +114,8 @@ func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err 
 		return r.nearlyFull(n, "what was deleted last has not made room yet", "a snapshot, a second name or a program that reads them keeps the bytes of deleted files; recording goes on while there is room"), nil
 	}
 	if r.given > 0 {
-		if free, _, derr := r.opts.Disk(); derr == nil {
-			r.owed.note(now, n.free, free, r.given)
+		if left, _, derr := r.opts.Disk(); derr == nil {
+			r.owed.note(now, free, left, r.given)
 		}
 	}
 	return trouble, err
