@@ -23,7 +23,8 @@ const (
 // past is what was before in this process.
 type past struct {
 	journal *journal.Journal
-	failed  error // what has ended the run before; nil: there was none
+	failed  error  // what has ended the run before; nil: there was none
+	over    func() // is called when this one has started
 }
 
 // noteStart notes that the agent was started, and how the run before has ended.
