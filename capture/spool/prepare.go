@@ -99,6 +99,7 @@ func (s *Spool) prepareOpen(ctx context.Context, files map[string]lone, r *Recov
 	if err != nil {
 		return err
 	}
+	s.intake.wereCut(len(segs))
 	var ended []Segment
 	for _, seg := range segs {
 		if err := ctx.Err(); err != nil {
