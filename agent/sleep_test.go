@@ -89,7 +89,9 @@ func (f *faulty) sleep(context.Context) {
 func TestFaultLetsNobodySleep(t *testing.T) {
 	f := &faulty{}
 	w := newSleepWatch(f)
-	go w.tell(powerSuspends)
+	var telling sync.WaitGroup
+	telling.Go(func() { w.tell(powerSuspends) })
+	defer telling.Wait()
 	func() {
 		defer func() { _ = recover() }()
 		w.run(t.Context())

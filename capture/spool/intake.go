@@ -31,6 +31,7 @@ type lone struct {
 type openSegment struct {
 	id      string
 	adopted bool // in this run
+	dated   Dating
 }
 
 // Unread is how many segments wait to be read through: their checksum is not known, and
@@ -99,6 +100,14 @@ func (in *intake) lasts() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return len(in.files)+len(in.gone) > 0
+}
+
+// undated says whether there is something left that is to get its times together with the
+// rest: else what follows it would be dated without it, and its time be missing.
+func (in *intake) undated() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.files)+len(in.gone) > 0 || slices.ContainsFunc(in.open, func(o openSegment) bool { return o.dated == DatedLater })
 }
 
 func (in *intake) pending() (gone []string) {

@@ -111,7 +111,7 @@ func (s *Spool) prepareOpen(ctx context.Context, files map[string]lone, r *Recov
 		if settled {
 			continue
 		}
-		s.intake.recoverLater(openSegment{id: seg.ID}) // what is wrong with it is said then
+		s.intake.recoverLater(openSegment{id: seg.ID, dated: seg.Dated}) // what is wrong with it is said then
 		if err == nil && !noted {
 			ended = append(ended, seg)
 		}

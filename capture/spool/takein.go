@@ -184,7 +184,8 @@ func (s *Spool) adopt(ctx context.Context, rows []Segment, r *Recovery) error {
 		}
 		s.sayAdopted(seg, r)
 		if seg.State == Recording {
-			s.intake.recoverLater(openSegment{seg.ID, true})
+			dated, _ := s.stampOfFound(seg)
+			s.intake.recoverLater(openSegment{id: seg.ID, adopted: true, dated: dated})
 		}
 	}
 	return nil
