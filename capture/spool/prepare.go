@@ -99,13 +99,16 @@ func (s *Spool) prepareOpen(ctx context.Context, files map[string]lone, r *Recov
 	if err != nil {
 		return err
 	}
-	s.intake.wereCut(len(segs))
 	var ended []Segment
+	cut := 0
 	for _, seg := range segs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		noted := !seg.End.IsZero()
+		if !noted { // else an earlier start has found it, and the last run has not come to recover it
+			cut++
+		}
 		settled, err := s.lookAtOpen(ctx, &seg, r)
 		delete(files, seg.Path)
 		if settled {
@@ -116,6 +119,7 @@ func (s *Spool) prepareOpen(ctx context.Context, files map[string]lone, r *Recov
 			ended = append(ended, seg)
 		}
 	}
+	s.intake.wereCut(cut)
 	err = s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		for _, seg := range ended {
 			if _, err := tx.ExecContext(ctx, `UPDATE segments SET path = ?, end_us = ? WHERE id = ? AND state = 'recording'`, seg.Path, micros(seg.End), seg.ID); err != nil {
