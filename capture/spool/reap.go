@@ -56,6 +56,8 @@ func (s *Spool) Safe(ctx context.Context, centralConfigured bool, now time.Time,
 // optional one is given up here: it stays in the store, as the upload of a lost
 // host does.
 func (s *Spool) Delete(ctx context.Context, id string) error {
+	s.removing.Lock()
+	defer s.removing.Unlock()
 	segs, err := s.segments(ctx, "WHERE id = ?3 AND state = 'finished' AND 0 = "+worth, false, s.names(false), id)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -282,5 +283,30 @@ func TestPanicOverAFile(t *testing.T) {
 	}
 	if _, err := s.readFile(name, rec.ID, hurried); err != nil {
 		t.Errorf("the next time: %v", err)
+	}
+}
+
+// What is deleted to make room in the moment in which it was to be read is no loss.
+func TestDeletedWhileReadThrough(t *testing.T) {
+	o := testOptions(t, t.TempDir())
+	o.Destinations = nil
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	seg := finished(t, s, "gate", epoch, 1)
+	_, err = s.ledger.db.Exec(`UPDATE segments SET checksum = '' WHERE id = ?`, seg.ID)
+	must(t, err)
+	unread := state(t, s, seg.ID)
+	s.removing.Lock() // as Delete does from here
+	must(t, os.Remove(filepath.Join(s.Dir(), unread.Path)))
+	var reading sync.WaitGroup
+	var r Recovery
+	reading.Go(func() { err = s.readThrough(t.Context(), unread, hurried, &r) })
+	time.Sleep(100 * time.Millisecond)
+	must(t, s.deleted(t.Context(), seg.ID))
+	s.removing.Unlock()
+	reading.Wait()
+	if got := state(t, s, seg.ID); err != nil || got.State != Deleted || r.Missing != 0 {
+		t.Errorf("it is %s, %+v, %v", got.State, r, err)
 	}
 }
