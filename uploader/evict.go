@@ -67,7 +67,7 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 		if err != nil {
 			return "", err
 		}
-		before := n.free
+		some := false
 		for _, l := range locals {
 			if n.free >= n.wanted || l.Worth != spool.Safe && n.free >= n.brink {
 				return "", nil
@@ -78,14 +78,19 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 			if spare && l.Worth > spool.Unreported && r.opts.Sending(l.ID) {
 				continue
 			}
-			if r.evictOne(ctx, l, n) {
+			here := r.opts.Files.Here(l.Segment) // else somebody has taken it away, and it makes no room
+			if !r.evictOne(ctx, l, n) {
+				continue
+			}
+			if some = true; here {
 				n.free += n.gain(l)
+				r.given += r.onlyHere(l)
 			}
 		}
-		if n.free == before && !spare {
+		if !some && !spare {
 			break
 		}
-		spare = spare && n.free > before
+		spare = spare && some
 	}
 	if n.free >= n.brink || ctx.Err() != nil {
 		return "", nil
@@ -126,14 +131,18 @@ func (r *Retention) nearlyFull(n need, why, remedy string) string {
 	return n.String() + ", and " + why
 }
 
+// onlyHere is how many bytes of a file have no other copy.
+func (r *Retention) onlyHere(l spool.Local) uint64 {
+	if l.Worth == spool.Safe && r.opts.Anywhere {
+		return 0
+	}
+	return uint64(l.Size)
+}
+
 // evictOne deletes one file to make room. What is lost with it is said loudly.
 func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if l.Worth == spool.Safe {
-		gone := r.delete(ctx, l.Segment, "room is needed, and it is safe")
-		if gone && !r.opts.Anywhere {
-			r.given += uint64(l.Size)
-		}
-		return gone
+		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
 	}
 	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
 	var lost spool.Worth // it may have arrived since it was listed
@@ -144,7 +153,6 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if !gone {
 		return false
 	}
-	r.given += uint64(l.Size)
 	log := r.logOf(l.Segment)
 	switch {
 	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):

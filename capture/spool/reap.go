@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"recording-agent/capture/crashpoint"
@@ -80,6 +83,17 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	}
 	s.holdReserve() // if it was given up
 	return nil
+}
+
+// Here says whether the file of a segment is where its row says, as far as that can be
+// seen: to delete one that is not makes no room.
+func (s *Spool) Here(seg Segment) bool {
+	name, err := s.file(seg.Path)
+	if err != nil {
+		return false
+	}
+	_, err = os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // deleted notes that a file is gone, and with it what was left to be uploaded.
