@@ -69,13 +69,16 @@ func runAgent(ctx context.Context, cfg *config.Config, events zerolog.LevelWrite
 	for _, w := range cfg.Warnings {
 		log.Warn().Msg(w)
 	}
-	happened := journal.New()
+	happened, starting := journal.New(), func() {}
+	defer func() { starting() }()
 	start := func(after error) error {
-		return startAndRun(ctx, cfg, systemClock(), hangup, log, level, past{happened, after})
+		return startAndRun(ctx, cfg, systemClock(), hangup, log, level, past{happened, after, starting})
 	}
 	err := start(nil)
 	var failing failedStart
 	for renewed := renewable(err); renewed && err != nil && ctx.Err() == nil; err = start(err) {
+		starting()
+		starting = tellStarting(ctx, log)
 		log.Warn().Err(err).Msg("agent starts anew")
 		if renewable(err) {
 			failing = failedStart{}
@@ -152,6 +155,7 @@ func startAndRun(ctx context.Context, cfg *config.Config, clock spool.HostClock,
 	a.reader.trouble = outage.New(log, "the ledger cannot be read: the state is told as it was last known", a.now)
 	a.leftovers = a.newLeftovers()
 	a.build()
+	before.over()
 	return a.run(ctx)
 }
 

@@ -71,7 +71,9 @@ func (h *host) startHere(c *testClock) (stop func()) {
 	log, level := zerolog.New(zerolog.SyncWriter(&h.said)), &logLevel{}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- startAndRun(ctx, cfg, c.host(), nil, log, level, past{journal: journal.New()}) }()
+	go func() {
+		done <- startAndRun(ctx, cfg, c.host(), nil, log, level, past{journal: journal.New(), over: func() {}})
+	}()
 	ended := false
 	stop = func() {
 		if ended {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,27 +11,35 @@ import (
 	"time"
 )
 
+// replaceData puts another directory in the place of the agent's, in which no ledger can be opened.
+func replaceData(t *testing.T, data string) {
+	t.Helper()
+	err := errors.Join(os.Rename(data, data+"-away"), os.MkdirAll(filepath.Join(data, "ledger.db"), 0o750))
+	for _, name := range []string{"lock", "spool.id"} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(data, name), []byte("another\n"), 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func putDataBack(t *testing.T, data string) {
+	t.Helper()
+	if err := errors.Join(os.RemoveAll(data), os.Rename(data+"-away", data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // While a start is tried again, the page and the probes say what is wrong, what to do,
 // and when the next attempt is; when that succeeds all is as it was.
 func TestFailedStartIsShown(t *testing.T) {
 	l := newLone(t, filepath.Join(t.TempDir(), "data"))
-	must := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	port := freePort(t)
 	l.writeStatus(fmt.Sprintf("listen = \"127.0.0.1:%s\"\n", port))
 	address, client := "http://127.0.0.1:"+port, http.DefaultClient
 	l.start()
 	await(t, client, address+"/readyz", 200)
-	// Another directory takes the place of the agent's, and no ledger can be opened there.
-	must(os.Rename(l.data, l.data+"-away"))
-	must(os.MkdirAll(filepath.Join(l.data, "ledger.db"), 0o750))
-	for _, name := range []string{"lock", "spool.id"} {
-		must(os.WriteFile(filepath.Join(l.data, name), []byte("another\n"), 0o600))
-	}
+	replaceData(t, l.data)
 
 	page := ""
 	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(page, "What to do") && time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
@@ -50,8 +59,7 @@ func TestFailedStartIsShown(t *testing.T) {
 	if said := await(t, client, address+"/readyz", 503); !strings.Contains(said, "cannot start") {
 		t.Errorf("the other probe: %s", said)
 	}
-	must(os.RemoveAll(l.data))
-	must(os.Rename(l.data+"-away", l.data))
+	putDataBack(t, l.data)
 	await(t, client, address+"/readyz", 200)
 	if page := await(t, client, address+"/", 200); strings.Contains(page, "cannot start") {
 		t.Error("the page still tells of the failed start")

@@ -23,18 +23,21 @@ const (
 // past is what was before in this process.
 type past struct {
 	journal *journal.Journal
-	failed  error // what has ended the run before; nil: there was none
+	failed  error  // what has ended the run before; nil: there was none
+	over    func() // is called when this one has started
 }
 
 // noteStart notes that the agent was started, and how the run before has ended.
 func (a *agent) noteStart(found spool.Recovery, failed error) {
-	cause := ""
-	left := a.spool.Intake()
-	switch settled := found.Recovered + found.Adopted + found.Missing + left.Files + left.Unread.Segments; {
+	cause, left := "", a.spool.Intake()
+	// What has yet to be read, or cannot be, says nothing of how the last run has ended.
+	switch differ := found.Adopted + found.Missing + found.Empty + left.Files; {
 	case failed != nil:
 		cause = "anew, because the run before has failed: " + failed.Error()
-	case found != (spool.Recovery{}) || !left.Done():
-		cause = "the run before did not end cleanly (a crash, a kill or a power cut): " + count(settled, "segment was", "segments were") + " left to be settled"
+	case left.Cut > 0:
+		cause = "the run before did not end cleanly (a crash, a kill or a power cut): " + count(left.Cut, "segment was", "segments were") + " left to be settled"
+	case differ > 0:
+		cause = "the disk and the ledger did not agree: " + count(differ, "file is", "files are") + " settled"
 	}
 	a.journal.Note(journal.Entry{At: a.started, Kind: journal.AgentStarted, Name: version(), Cause: cause})
 }

@@ -4,11 +4,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/rs/zerolog"
+
 	"recording-agent/agent/journal"
+	"recording-agent/capture/mp4"
+	"recording-agent/capture/spool"
 	"recording-agent/uploader/wiretest"
 )
 
@@ -45,6 +52,57 @@ func (h *host) untilTold(limit time.Duration, kind journal.Kind, subject string)
 		return fmt.Sprintf("an entry %q of %q, there are %+v", kind, subject, all)
 	})
 	return found
+}
+
+// That the last run was killed is said of one that was, and of no other: also if what it has
+// taken in is not all read yet, and if there is a file that is none of ours.
+func TestHowTheLastRunHasEnded(t *testing.T) {
+	for name, tc := range map[string]struct {
+		open, row bool
+		want      string
+	}{
+		"told to":            {false, true, ""},
+		"killed":             {true, true, "did not end cleanly (a crash, a kill or a power cut): 1 segment was left"},
+		"its ledger is lost": {false, false, "the disk and the ledger did not agree: 1 file is settled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			o := spool.Options{Dir: t.TempDir(), ClientName: "host", Log: zerolog.Nop(), Now: time.Now}
+			before, err := spool.Open(t.Context(), o)
+			must(err)
+			start := time.Now().Add(-time.Minute).UTC().Truncate(time.Millisecond)
+			id := uuid.NewString()
+			path, err := spool.PathFor("gate", id, start)
+			must(err)
+			seg := spool.Segment{ID: id, CameraID: "gate", CameraName: "Gate", ClientName: "host", Path: path, Start: start}
+			f, err := before.Create(seg)
+			must(err)
+			must(f.Close())
+			if tc.row {
+				must(before.Begun(t.Context(), seg))
+				if !tc.open { // taken in by a run before, which has not come to read it
+					must(before.Finished(t.Context(), id, start, mp4.Result{Size: 1, Duration: time.Second}))
+				}
+			}
+			must(before.Close())
+			must(os.WriteFile(filepath.Join(o.Dir, "segments", "gate", "stranger.mp4"), nil, 0o600))
+			a := &agent{journal: journal.New(), started: start}
+			a.spool, err = spool.Open(t.Context(), o)
+			must(err)
+			defer a.spool.Close()
+			found, err := a.spool.Prepare(t.Context())
+			must(err)
+			a.noteStart(found, nil)
+			if cause := a.journal.Entries()[0].Cause; tc.want == "" && cause != "" || !strings.Contains(cause, tc.want) {
+				t.Errorf("it is said %q, want %q", cause, tc.want)
+			}
+		})
+	}
 }
 
 // What fails and works again, and that the agent was killed, is told to whoever comes

@@ -3,18 +3,22 @@ package main
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/rs/zerolog"
 )
 
 // tell speaks to systemd where it is the one that started us (sd_notify(3)), and
 // to nobody elsewhere.
-func (a *agent) tell(state string) {
+func tellSystemd(log zerolog.Logger, state string) {
 	if _, err := daemon.SdNotify(false, state); err != nil {
-		a.log.Warn().Err(err).Str("state", state).Msg("systemd was not told")
+		log.Warn().Err(err).Str("state", state).Msg("systemd was not told")
 	}
 }
+
+func (a *agent) tell(state string) { tellSystemd(a.log, state) }
 
 func (a *agent) ready() {
 	a.tell(daemon.SdNotifyReady + fmt.Sprintf("\nSTATUS=recording %d cameras", len(a.fleet.known())))
@@ -44,4 +48,26 @@ func (a *agent) watchdog(ctx context.Context) error {
 		}
 		a.tell(daemon.SdNotifyWatchdog)
 	}
+}
+
+// tellStarting tells systemd that the agent is alive while it is begun anew: for systemd it
+// has started long ago, and would be ended in the middle of a long look at the ledger, or
+// with the page that says why it cannot start. stop ends that, when the watchdog goes on.
+func tellStarting(ctx context.Context, log zerolog.Logger) (stop func()) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || limit == 0 {
+		return func() {} // not under systemd, or without WatchdogSec
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() {
+		tellSystemd(log, daemon.SdNotifyWatchdog)
+		for pause(ctx, limit/4) {
+			tellSystemd(log, daemon.SdNotifyWatchdog)
+		}
+	})
+	return sync.OnceFunc(func() {
+		cancel()
+		telling.Wait()
+	})
 }

@@ -77,6 +77,11 @@ func (w *sleepWatch) tell(e powerEvent) {
 
 // run deals with what it is told until ctx ends.
 func (w *sleepWatch) run(ctx context.Context) {
+	defer func() {
+		if ctx.Err() == nil { // it has panicked: whoever runs it next does not know that all rests
+			w.sleeper.wake()
+		}
+	}()
 	var overdue <-chan time.Time // to be told that the host is awake; nil: it is
 	for {
 		select {

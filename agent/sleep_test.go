@@ -75,3 +75,28 @@ func TestPowerEvents(t *testing.T) {
 		})
 	}
 }
+
+// faulty is a sleeper whose code panics.
+type faulty struct{ dozer }
+
+func (f *faulty) sleep(context.Context) {
+	f.did = append(f.did, "sleep")
+	panic("a fault")
+}
+
+// Whatever the code panics over, the cameras do not rest for ever: who begins anew does not
+// know that they do.
+func TestFaultLetsNobodySleep(t *testing.T) {
+	f := &faulty{}
+	w := newSleepWatch(f)
+	var telling sync.WaitGroup
+	telling.Go(func() { w.tell(powerSuspends) })
+	defer telling.Wait()
+	func() {
+		defer func() { _ = recover() }()
+		w.run(t.Context())
+	}()
+	if want := []string{"sleep", "wake"}; !slices.Equal(f.did, want) {
+		t.Errorf("it did %v, want %v", f.did, want)
+	}
+}

@@ -21,7 +21,7 @@ const (
 
 // sayFound says what a step of taking in has found.
 func (a *agent) sayFound(r spool.Recovery) {
-	if r == (spool.Recovery{}) {
+	if r == (spool.Recovery{Failed: r.Failed}) { // of each that failed it is told why
 		return
 	}
 	a.log.Info().Int("recovered", r.Recovered).Int("adopted", r.Adopted).Int("empty", r.Empty).Int("missing", r.Missing).Int("failed", r.Failed).

@@ -79,3 +79,45 @@ func TestWatchdogIsSilentWhenAPartHangs(t *testing.T) {
 		t.Error("it is silent when all answers again")
 	}
 }
+
+// An agent that cannot start anew is not ended for it: what it says on its page would go as well.
+func TestSystemdHearsOfAStartThatFails(t *testing.T) {
+	l := newLone(t, filepath.Join(t.TempDir(), "data"))
+	socket := filepath.Join(t.TempDir(), "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "2000000")
+	t.Setenv("WATCHDOG_PID", "")
+	hears := func(what string, within time.Duration) {
+		t.Helper()
+		until := time.Now().Add(within)
+		for said := ""; !strings.Contains(said, what); {
+			buf := make([]byte, 200)
+			_ = systemd.SetReadDeadline(until)
+			n, err := systemd.Read(buf)
+			if err != nil {
+				t.Fatalf("systemd does not hear %s for %v: %v\n%s", what, within, err, &l.said)
+			}
+			said = string(buf[:n])
+		}
+	}
+	l.start()
+	hears("READY=1", 20*time.Second)
+	replaceData(t, l.data)
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(l.said.String(), "agent starts anew"); {
+		if hears("WATCHDOG=1", 3*time.Second); time.Now().After(deadline) {
+			t.Fatalf("it does not start anew:\n%s", &l.said)
+		}
+	}
+	for began := time.Now(); time.Since(began) < 6*time.Second; {
+		hears("WATCHDOG=1", 3*time.Second)
+	}
+	putDataBack(t, l.data)
+	hears("READY=1", 30*time.Second)
+	hears("WATCHDOG=1", 3*time.Second)
+	l.stop()
+}

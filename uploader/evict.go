@@ -29,9 +29,10 @@ func (r *Retention) makeRoom(ctx context.Context) error {
 	brink := spool.KeptFree + max(brinkBytes, uint64(min(lasting*brinkAhead.Seconds(), float64(total)/10)))
 	edge := spool.KeptFree + max(urgentEdge, uint64(min(lasting*2*retainEvery.Seconds(), float64(total)/10)))
 	wanted := max(r.opts.Keep.MinFree(total), brink) + uint64(min(rate*ahead.Seconds(), float64(total)/10))
+	r.owed.seen(free)
 	trouble := ""
 	if n := (need{free: free, wanted: wanted, brink: brink, edge: edge, gain: sizeOf, left: "%d MB are free", unit: 1e6}); free < wanted {
-		trouble, err = r.evictSeen(ctx, n)
+		trouble, err = r.evictSeen(ctx, n, free)
 	}
 	if trouble == "" && err == nil {
 		trouble, err = r.makeOtherRoom(ctx)
@@ -68,7 +69,7 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 		if err != nil {
 			return "", err
 		}
-		before := n.free
+		some := false
 		for _, l := range locals {
 			if n.free >= n.wanted || l.Worth != spool.Safe && n.free >= n.brink {
 				return "", nil
@@ -79,14 +80,19 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 			if spare && l.Worth > spool.Unreported && r.opts.Sending(l.ID) {
 				continue
 			}
-			if r.evictOne(ctx, l, n) {
+			here := r.opts.Files.Here(l.Segment) // else somebody has taken it away, and it makes no room
+			if !r.evictOne(ctx, l, n) {
+				continue
+			}
+			if some = true; here {
 				n.free += n.gain(l)
+				r.given += r.onlyHere(l)
 			}
 		}
-		if n.free == before && !spare {
+		if !some && !spare {
 			break
 		}
-		spare = spare && n.free > before
+		spare = spare && some
 	}
 	if n.free >= n.brink || ctx.Err() != nil {
 		return "", nil
@@ -98,11 +104,11 @@ func (r *Retention) evict(ctx context.Context, n need) (trouble string, err erro
 	return r.nearlyFull(n, "there is nothing more to delete", "something else fills it: look for large files, or very many, or give the agent a larger disk"), nil
 }
 
-// evictSeen is evict of what is seen to make room. Where it does not, no more that has no
-// other copy goes for a while.
-func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err error) {
+// evictSeen is evict of what is seen to make room, by the bytes of the disk that are free.
+// Where it does not, no more that has no other copy goes for a while.
+func (r *Retention) evictSeen(ctx context.Context, n need, free uint64) (trouble string, err error) {
 	now, brink := r.opts.Now(), n.brink
-	held := r.owed.holds(now, n.free)
+	held := r.owed.holds(now)
 	switch {
 	case held && n.free < n.edge && r.owed.urgent(now): // so much that recording goes on
 		n.wanted, n.brink, held = n.edge, n.edge, false
@@ -117,8 +123,8 @@ func (r *Retention) evictSeen(ctx context.Context, n need) (trouble string, err 
 		return r.nearlyFull(n, "what was deleted last has not made room yet", "a snapshot, a second name or a program that reads them keeps the bytes of deleted files; recording goes on while there is room"), nil
 	}
 	if r.given > 0 {
-		if free, _, derr := r.opts.Disk(); derr == nil {
-			r.owed.note(now, n.free, free, r.given)
+		if left, _, derr := r.opts.Disk(); derr == nil {
+			r.owed.note(now, free, left, r.given)
 		}
 	}
 	return trouble, err
@@ -129,14 +135,18 @@ func (r *Retention) nearlyFull(n need, why, remedy string) string {
 	return n.String() + ", and " + why
 }
 
+// onlyHere is how many bytes of a file have no other copy.
+func (r *Retention) onlyHere(l spool.Local) uint64 {
+	if l.Worth == spool.Safe && r.opts.Anywhere {
+		return 0
+	}
+	return uint64(l.Size)
+}
+
 // evictOne deletes one file to make room. What is lost with it is said loudly.
 func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if l.Worth == spool.Safe {
-		gone := r.delete(ctx, l.Segment, "room is needed, and it is safe")
-		if gone && !r.opts.Anywhere {
-			r.given += uint64(l.Size)
-		}
-		return gone
+		return r.delete(ctx, l.Segment, "room is needed, and it is safe")
 	}
 	reason := fmt.Sprintf("the disk was nearly full (%s) and it was the oldest that was left", n)
 	var lost spool.Worth // it may have arrived since it was listed
@@ -147,7 +157,6 @@ func (r *Retention) evictOne(ctx context.Context, l spool.Local, n need) bool {
 	if !gone {
 		return false
 	}
-	r.given += uint64(l.Size)
 	log := r.logOf(l.Segment)
 	switch {
 	case r.opts.Anywhere && (lost == spool.Safe || lost == spool.Unreported && !r.opts.CentralConfigured):

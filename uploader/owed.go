@@ -25,13 +25,15 @@ type owed struct {
 	urgentWait time.Duration
 }
 
-// holds says whether it has to be waited for.
-func (o *owed) holds(now time.Time, free uint64) bool {
+// seen notes how much is free: what was owed may have been made.
+func (o *owed) seen(free uint64) {
 	if o.bytes > 0 && free >= o.free+o.bytes/4 { // others write meanwhile
 		*o = owed{}
 	}
-	return o.bytes > 0 && now.Before(o.until)
 }
+
+// holds says whether it has to be waited for.
+func (o *owed) holds(now time.Time) bool { return o.bytes > 0 && now.Before(o.until) }
 
 // note takes how much was free before and after so many bytes were deleted.
 func (o *owed) note(now time.Time, before, after, bytes uint64) {

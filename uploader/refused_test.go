@@ -53,6 +53,56 @@ func TestRefusalMakesRoom(t *testing.T) {
 	}
 }
 
+// TestRefusalThatDeletingDoesNotEnd: second names keep the bytes and the inodes of what is
+// deleted, or the system gives them back late. Recording is refused at each look, and what
+// nothing else has must not all go for that.
+func TestRefusalThatDeletingDoesNotEnd(t *testing.T) {
+	const n = 300
+	left := func(s *storage) uint64 {
+		segs, err := s.spool.Locals(context.Background(), false, time.Time{}, n)
+		s.must(err)
+		return uint64(len(segs))
+	}
+	few := func() (free, total uint64, err error) { return 0, 100, nil }
+	for _, c := range []struct {
+		name   string
+		why    spool.Refusal
+		inodes func() (free, total uint64, err error)
+		freed  bool
+		least  uint64 // that stay
+		most   uint64
+	}{
+		{"a quota", spool.QuotaUsedUp, nil, false, n - 60, n - 4},
+		{"few inodes", spool.RefusedRoom, few, false, n - 150, n - 10},
+		{"room comes, and is filled", spool.QuotaUsedUp, nil, true, 0, n - 230},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStorage(t, 0)
+				defer s.close()
+				s.size = 8 << 20
+				for i := range n {
+					s.add(i)
+				}
+				disk := func() (uint64, uint64, error) {
+					free := uint64(1 << 40)
+					if c.freed {
+						free += (n - left(s)) * 8 << 20
+					}
+					return free, 1 << 41, nil
+				}
+				s.retain(RetentionOptions{
+					Files: s.spool, Keep: Keep{AfterUpload: true}, Disk: disk, Inodes: c.inodes, Refused: func() spool.Refusal { return c.why },
+				})
+				after(5 * time.Minute)
+				if got := left(s); got < c.least || got > c.most {
+					t.Errorf("%d of %d segments are left, wanted %d to %d", got, n, c.least, c.most)
+				}
+			})
+		})
+	}
+}
+
 // TestRoomForFiles: a disk with room for a number of files, of which so many are left.
 func TestRoomForFiles(t *testing.T) {
 	for _, c := range []struct {

@@ -23,6 +23,7 @@ type Files interface {
 	AgesDoubtedUntil(ctx context.Context, now time.Time, least, most time.Duration) (time.Time, error)
 	Delete(ctx context.Context, segmentID string) error
 	GiveUp(ctx context.Context, l spool.Local, reason string) (lost spool.Worth, err error)
+	Here(seg spool.Segment) bool
 }
 
 // Keep is how long local files are kept. All but the last two concern files that

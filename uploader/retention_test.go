@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -480,6 +482,42 @@ func TestRoomThatDeletingDoesNotMake(t *testing.T) {
 				}
 				if trouble := r.Status().Trouble; (trouble != "") != (c.name == "never") {
 					t.Errorf("the trouble is %q", trouble)
+				}
+			})
+		})
+	}
+}
+
+// TestRoomAfterFilesWereTakenAway: somebody has deleted the oldest files. That to delete
+// these makes no room is no reason to wait for it, while the disk fills and recording stops.
+func TestRoomAfterFilesWereTakenAway(t *testing.T) {
+	for _, anywhere := range []bool{true, false} {
+		t.Run(fmt.Sprint("uploaded ", anywhere), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const n, taken = 200, 150
+				s := newStorage(t, n) // of 1000 bytes each
+				defer s.close()
+				segs, err := s.spool.Segments(t.Context(), spool.Finished)
+				s.must(err)
+				for _, seg := range segs[:taken] {
+					s.must(os.Remove(filepath.Join(s.spool.Dir(), seg.Path)))
+				}
+				disk := func() (uint64, uint64, error) {
+					files, err := filepath.Glob(filepath.Join(s.spool.Dir(), "segments", "gate", "*.mp4"))
+					return spool.KeptFree + brinkBytes + 45_500 - uint64(1000*len(files)), 1 << 40, err
+				}
+				r := NewRetention(RetentionOptions{
+					Files: s.spool, Anywhere: anywhere, Keep: Keep{AfterUpload: true, MinFree: noMinimum}, Disk: disk, Log: zerolog.Nop(), Now: time.Now,
+				})
+				for range 2 { // what was listed of rows without a file, and the rest
+					s.must(r.makeRoom(t.Context()))
+					after(retainEvery)
+				}
+				if free, _, err := disk(); err != nil || free < spool.KeptFree+brinkBytes {
+					t.Errorf("%d bytes lack, %v", spool.KeptFree+brinkBytes-free, err)
+				}
+				if got := strings.Count(s.states(n), "f"); got != 45 {
+					t.Errorf("%d segments are left, want 45", got)
 				}
 			})
 		})

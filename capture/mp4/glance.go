@@ -82,12 +82,21 @@ func (fr *front) lastParts(f io.ReaderAt, size int64) (*scan, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := scanParts(f, from, size, len(fr.movie.tracks))
-	if err == nil {
-		err = s.verify(f)
+	s, err := fr.partsFrom(f, from, size)
+	if err == nil && len(s.tables[0].samples) == 0 && from > fr.end { // of sound alone: the pictures are in front of it
+		s, err = fr.partsFrom(f, fr.end, size)
 	}
 	if err == nil && len(s.tables[0].samples) == 0 {
 		err = ErrEmpty
+	}
+	return s, err
+}
+
+// partsFrom are the whole parts from an offset on.
+func (fr *front) partsFrom(f io.ReaderAt, from, size int64) (*scan, error) {
+	s, err := scanParts(f, from, size, len(fr.movie.tracks))
+	if err == nil {
+		err = s.verify(f)
 	}
 	return s, err
 }

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"recording-agent/capture/media"
 )
 
 // tallied counts what is read of a file.
@@ -79,6 +82,30 @@ func compareGlance(t *testing.T, data []byte) {
 	if after != r {
 		t.Errorf("a glance says\n%+v, recovery\n%+v", after, r)
 	}
+}
+
+// Where pictures stay away and sound goes on, the parts at the end hold none.
+func TestGlanceAtSoundAlone(t *testing.T) {
+	c, f := makeClip(t, "8", h264Args, aacArgs), tempFile(t)
+	from := slices.IndexFunc(c.samples, func(s media.Sample) bool {
+		return media.Duration(s.DTS, c.tracks[s.Track].ClockRate) > 4*time.Second
+	})
+	sound := c.samples[from:]
+	c.samples = c.samples[:from]
+	w := c.segment(t, f, time.Second, 0, nil)
+	p := NewPart()
+	for i := range 20 {
+		p.Reset(c.tracks[0].Codec)
+		for _, s := range sound[i*len(sound)/20 : (i+1)*len(sound)/20] {
+			if s.Track == 1 {
+				p.Add(&s)
+			}
+		}
+		if err := errors.Join(w.Append(p), w.Sync()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	compareGlance(t, contents(t, f))
 }
 
 // A glance reads little, also of a large file.

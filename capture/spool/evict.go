@@ -81,8 +81,8 @@ func (s *Spool) LocalBytes(ctx context.Context) (n int64, err error) {
 // given up. What it returns is what was lost with the file: less than l says if the
 // segment has arrived somewhere meanwhile.
 func (s *Spool) GiveUp(ctx context.Context, l Local, reason string) (lost Worth, err error) {
-	s.givingUp.Lock()
-	defer s.givingUp.Unlock()
+	s.removing.Lock()
+	defer s.removing.Unlock()
 	name, err := s.file(l.Path)
 	if err != nil {
 		return 0, err
@@ -113,8 +113,8 @@ func (s *Spool) takeBack(ctx context.Context, id, name string) error {
 // settleGivenUp settles a segment that is being given up and whose file somebody has
 // found gone. GiveUp is waited for; what that could not note is noted here.
 func (s *Spool) settleGivenUp(ctx context.Context, id string) error {
-	s.givingUp.Lock()
-	defer s.givingUp.Unlock()
+	s.removing.Lock()
+	defer s.removing.Unlock()
 	seg, err := s.Segment(ctx, id)
 	if err != nil || seg.State != Finished || seg.GivenUp == "" {
 		return err

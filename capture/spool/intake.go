@@ -14,6 +14,7 @@ type intake struct {
 	files  []lone        // oldest first
 	open   []openSegment // to be recovered: the last run did not finish them
 	begun  bool          // it was looked what there is
+	cut    int           // segments that the last run had open when it ended
 	total  int           // of files, at the start
 	bytes  int64         // of files
 	unread Unread
@@ -30,6 +31,7 @@ type lone struct {
 type openSegment struct {
 	id      string
 	adopted bool // in this run
+	dated   Dating
 }
 
 // Unread is how many segments wait to be read through: their checksum is not known, and
@@ -45,6 +47,7 @@ type Intake struct {
 	Of     int   // as many there were at the start
 	Bytes  int64 // of these files, as far as it is known
 	Unread Unread
+	Cut    int // segments that the last run had open when it ended: it was killed
 }
 
 // Done says that nothing is left.
@@ -55,7 +58,7 @@ func (s *Spool) Intake() Intake {
 	in := &s.intake
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	i := Intake{Files: len(in.files) + len(in.gone), Of: in.total, Bytes: in.bytes, Unread: in.unread}
+	i := Intake{Files: len(in.files) + len(in.gone), Of: in.total, Bytes: in.bytes, Unread: in.unread, Cut: in.cut}
 	i.Unread.Segments += len(in.open)
 	return i
 }
@@ -97,6 +100,14 @@ func (in *intake) lasts() bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	return len(in.files)+len(in.gone) > 0
+}
+
+// undated says whether there is something left that is to get its times together with the
+// rest: else what follows it would be dated without it, and its time be missing.
+func (in *intake) undated() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.files)+len(in.gone) > 0 || slices.ContainsFunc(in.open, func(o openSegment) bool { return o.dated == DatedLater })
 }
 
 func (in *intake) pending() (gone []string) {
@@ -160,6 +171,13 @@ func (in *intake) recoverLater(o openSegment) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.open = append(in.open, o)
+}
+
+// wereCut notes how many segments the last run had open when it ended.
+func (in *intake) wereCut(segments int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.cut = segments
 }
 
 // nextOpen is the next of those; without an id: there is none.

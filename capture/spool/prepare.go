@@ -100,21 +100,26 @@ func (s *Spool) prepareOpen(ctx context.Context, files map[string]lone, r *Recov
 		return err
 	}
 	var ended []Segment
+	cut := 0
 	for _, seg := range segs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		noted := !seg.End.IsZero()
+		if !noted { // else an earlier start has found it, and the last run has not come to recover it
+			cut++
+		}
 		settled, err := s.lookAtOpen(ctx, &seg, r)
 		delete(files, seg.Path)
 		if settled {
 			continue
 		}
-		s.intake.recoverLater(openSegment{id: seg.ID}) // what is wrong with it is said then
+		s.intake.recoverLater(openSegment{id: seg.ID, dated: seg.Dated}) // what is wrong with it is said then
 		if err == nil && !noted {
 			ended = append(ended, seg)
 		}
 	}
+	s.intake.wereCut(cut)
 	err = s.ledger.tx(ctx, func(tx *sql.Tx) error {
 		for _, seg := range ended {
 			if _, err := tx.ExecContext(ctx, `UPDATE segments SET path = ?, end_us = ? WHERE id = ? AND state = 'recording'`, seg.Path, micros(seg.End), seg.ID); err != nil {

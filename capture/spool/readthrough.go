@@ -173,7 +173,7 @@ func (s *Spool) readThrough(ctx context.Context, seg Segment, p pace, r *Recover
 	case now.State != Finished || now.Checksum != "": // deleted meanwhile
 		return nil
 	case errors.Is(err, fs.ErrNotExist):
-		return s.withoutFile(ctx, seg, r)
+		return s.goneNow(ctx, seg.ID, r)
 	case !foreign(seg.ID) && (errors.Is(err, mp4.ErrEmpty) || errors.Is(err, mp4.ErrNotSegment)):
 		return s.setAside(ctx, seg, name, seg.End, r)
 	case err != nil:
@@ -191,6 +191,18 @@ func (s *Spool) readThrough(ctx context.Context, seg Segment, p pace, r *Recover
 	}
 	crashpoint.Here("checksum noted")
 	return s.keepEnd(ctx, seg)
+}
+
+// goneNow settles a segment whose file is not there. It may just be deleted to make room:
+// then its row says so in a moment, and it is no loss.
+func (s *Spool) goneNow(ctx context.Context, id string, r *Recovery) error {
+	s.removing.Lock()
+	seg, err := s.Segment(ctx, id)
+	s.removing.Unlock()
+	if err != nil || seg.State != Finished {
+		return err
+	}
+	return s.withoutFile(ctx, seg, r)
 }
 
 // readWhole notes what reading a finished segment has shown.

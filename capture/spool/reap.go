@@ -4,7 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"recording-agent/capture/crashpoint"
@@ -56,6 +59,8 @@ func (s *Spool) Safe(ctx context.Context, centralConfigured bool, now time.Time,
 // optional one is given up here: it stays in the store, as the upload of a lost
 // host does.
 func (s *Spool) Delete(ctx context.Context, id string) error {
+	s.removing.Lock()
+	defer s.removing.Unlock()
 	segs, err := s.segments(ctx, "WHERE id = ?3 AND state = 'finished' AND 0 = "+worth, false, s.names(false), id)
 	if err != nil {
 		return err
@@ -78,6 +83,17 @@ func (s *Spool) Delete(ctx context.Context, id string) error {
 	}
 	s.holdReserve() // if it was given up
 	return nil
+}
+
+// Here says whether the file of a segment is where its row says, as far as that can be
+// seen: to delete one that is not makes no room.
+func (s *Spool) Here(seg Segment) bool {
+	name, err := s.file(seg.Path)
+	if err != nil {
+		return false
+	}
+	_, err = os.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // deleted notes that a file is gone, and with it what was left to be uploaded.

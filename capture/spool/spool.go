@@ -77,7 +77,7 @@ type Spool struct {
 	keep keeping       // what Prune leaves
 
 	panics   *panics.Page // over what files hold
-	givingUp sync.Mutex   // a file is being given up, up to its row
+	removing sync.Mutex   // a file is being deleted or given up, up to its row
 	refused  atomic.Int32 // a Refusal
 
 	mu         sync.Mutex

@@ -112,7 +112,7 @@ const keepEvery = time.Minute
 // one goroutine. Once the clock is set, what was recorded before gets its times.
 func (s *Spool) FollowClock(ctx context.Context) (ClockReport, error) {
 	r, before := s.clock.report(), s.kept.State
-	taking := s.intake.lasts() // what has no row yet is to get its times together with the rest
+	taking := s.intake.undated()
 	if taking && r.State == ClockSet && before != ClockSet {
 		return r, nil
 	}

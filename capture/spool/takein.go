@@ -21,7 +21,7 @@ const batch = 32
 func (s *Spool) TakeIn(ctx context.Context) (Recovery, error) {
 	var r Recovery
 	for _, id := range s.intake.pending() {
-		err := s.rowAgain(ctx, id, &r)
+		err := s.settleGone(ctx, id, &r)
 		if ctx.Err() != nil {
 			return r, ctx.Err()
 		}
@@ -48,6 +48,17 @@ func (s *Spool) TakeIn(ctx context.Context) (Recovery, error) {
 		return r, nil
 	}
 	return r, s.planPresent(ctx) // what was revived may be owed more than it was
+}
+
+// settleGone settles a segment whose file was not found. Prepare has seen all files: to look
+// through its directory for another name of it once more would take hours where thousands
+// were taken away.
+func (s *Spool) settleGone(ctx context.Context, id string, r *Recovery) error {
+	seg, err := s.Segment(ctx, id)
+	if err == nil && seg.State == Finished && len(s.left.names(s.left.dirs)) == 0 && !s.Here(seg) && s.Present() == nil {
+		return s.goneNow(ctx, id, r)
+	}
+	return s.rowAgain(ctx, id, r)
 }
 
 // leaveRow has a segment tried again later.
@@ -184,7 +195,8 @@ func (s *Spool) adopt(ctx context.Context, rows []Segment, r *Recovery) error {
 		}
 		s.sayAdopted(seg, r)
 		if seg.State == Recording {
-			s.intake.recoverLater(openSegment{seg.ID, true})
+			dated, _ := s.stampOfFound(seg)
+			s.intake.recoverLater(openSegment{id: seg.ID, adopted: true, dated: dated})
 		}
 	}
 	return nil

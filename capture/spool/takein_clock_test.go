@@ -58,3 +58,49 @@ func TestClockIsSetWhileTakingIn(t *testing.T) {
 		t.Errorf("set meanwhile:\n%s\nafterwards:\n%s", at, after)
 	}
 }
+
+// What was cut off under a clock that was not set gets its times together with the rest as
+// well, though it is recovered behind the cameras: else its time would be missing before.
+func TestClockIsSetBeforeWhatWasCutIsRecovered(t *testing.T) {
+	account := func(before bool) string {
+		b := newUnset(t)
+		b.record(10)
+		open := begin(t, b.Spool, "gate", b.host.now())
+		must(t, b.Begun(t.Context(), open.Segment))
+		open.parts(t, 30)
+		b.host.up += 30 * time.Second
+		b.kill()
+		b.host.reboot(unix0.Add(30*time.Second), "second")
+		o := testOptions(t, b.dir)
+		o.Now, o.Clock, o.Destinations = b.host.now, b.host.clock(), nil
+		var err error
+		b.Spool, err = Open(t.Context(), o)
+		must(t, err)
+		defer b.Spool.Close()
+		prepared(t, b.Spool)
+		_, err = b.TakeIn(t.Context())
+		must(t, err)
+		b.record(20)
+		set := func() {
+			b.host.set(epoch.Add(time.Hour))
+			b.follow()
+		}
+		if before {
+			set()
+		}
+		_, err = b.readAll(t.Context(), hurried)
+		must(t, err)
+		if !before {
+			set()
+		}
+		b.follow()
+		b.follow()
+		if n, err := b.HeldBack(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d still wait for their times, %v", n, err)
+		}
+		return b.account()
+	}
+	if at, after := account(true), account(false); at != after {
+		t.Errorf("set before:\n%s\nafterwards:\n%s", at, after)
+	}
+}

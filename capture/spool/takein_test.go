@@ -10,9 +10,11 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
 	"recording-agent/capture/panics"
@@ -282,5 +284,59 @@ func TestPanicOverAFile(t *testing.T) {
 	}
 	if _, err := s.readFile(name, rec.ID, hurried); err != nil {
 		t.Errorf("the next time: %v", err)
+	}
+}
+
+// What is deleted to make room in the moment in which it was to be read is no loss.
+func TestDeletedWhileReadThrough(t *testing.T) {
+	o := testOptions(t, t.TempDir())
+	o.Destinations = nil
+	s, err := Open(t.Context(), o)
+	must(t, err)
+	defer s.Close()
+	seg := finished(t, s, "gate", epoch, 1)
+	_, err = s.ledger.db.Exec(`UPDATE segments SET checksum = '' WHERE id = ?`, seg.ID)
+	must(t, err)
+	unread := state(t, s, seg.ID)
+	s.removing.Lock() // as Delete does from here
+	must(t, os.Remove(filepath.Join(s.Dir(), unread.Path)))
+	var reading sync.WaitGroup
+	var r Recovery
+	reading.Go(func() { err = s.readThrough(t.Context(), unread, hurried, &r) })
+	time.Sleep(100 * time.Millisecond)
+	must(t, s.deleted(t.Context(), seg.ID))
+	s.removing.Unlock()
+	reading.Wait()
+	if got := state(t, s, seg.ID); err != nil || got.State != Deleted || r.Missing != 0 {
+		t.Errorf("it is %s, %+v, %v", got.State, r, err)
+	}
+}
+
+// Where somebody has taken many files away, that is settled as fast however many others there are.
+func TestManyFilesWereTakenAway(t *testing.T) {
+	const gone = 1000
+	settle := func(others int) time.Duration {
+		s := open(t, t.TempDir())
+		var segs []Segment
+		for i := range gone + others {
+			start, id := epoch.Add(time.Duration(i-10_000)*time.Minute), uuid.NewString()
+			path, err := PathFor("gate", id, start)
+			must(t, err)
+			segs = append(segs, Segment{ID: id, CameraID: "gate", Path: path, State: Finished, Start: start, End: start.Add(time.Minute), Size: 1, Checksum: "sum="})
+		}
+		must(t, s.adopted(t.Context(), segs...))
+		must(t, os.MkdirAll(filepath.Join(s.Dir(), segmentsDir, "gate"), 0o750))
+		for _, seg := range segs[gone:] {
+			must(t, os.WriteFile(filepath.Join(s.Dir(), seg.Path), nil, 0o600))
+		}
+		prepared(t, s)
+		began := time.Now()
+		if r, err := s.TakeIn(t.Context()); err != nil || r != (Recovery{Missing: gone}) {
+			t.Errorf("%+v, %v", r, err)
+		}
+		return time.Since(began)
+	}
+	if alone, among := settle(0), settle(6000); among > 4*alone+time.Second {
+		t.Errorf("it takes %v for %d, and %v among 6000 others", alone, gone, among)
 	}
 }
