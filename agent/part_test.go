@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,11 +21,11 @@ func TestPanicOfAPart(t *testing.T) {
 		var log bytes.Buffer
 		a := &agent{now: time.Now, fleet: newFleet(zerolog.New(&log), time.Now)}
 		ctx, stop := context.WithCancel(t.Context())
-		runs := 0
+		var runs atomic.Int64
 		ended := make(chan error)
 		go func() {
 			ended <- a.part(ctx, "making room", func() error {
-				if runs++; runs < 10 {
+				if runs.Add(1) < 10 {
 					panic("an index out of range")
 				}
 				<-ctx.Done()
@@ -33,16 +34,16 @@ func TestPanicOfAPart(t *testing.T) {
 		}()
 		time.Sleep(3 * time.Minute)
 		synctest.Wait()
-		if runs < 7 || runs == 10 {
-			t.Errorf("%d runs in three minutes: they are to be further and further apart", runs)
+		if n := runs.Load(); n < 7 || n == 10 {
+			t.Errorf("%d runs in three minutes: they are to be further and further apart", n)
 		}
 		trouble := a.ownPanics()
 		if !strings.Contains(trouble.Cause, "panic while making room: an index out of range") || trouble.Remedy != panics.Remedy || trouble.Since.IsZero() {
 			t.Errorf("%+v", trouble)
 		}
 		time.Sleep(10 * time.Minute)
-		if runs != 10 {
-			t.Errorf("%d runs in the end", runs)
+		if n := runs.Load(); n != 10 {
+			t.Errorf("%d runs in the end", n)
 		}
 		time.Sleep(panicRecent)
 		if trouble := a.ownPanics(); !trouble.Since.IsZero() {
