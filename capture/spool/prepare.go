@@ -159,6 +159,9 @@ func (s *Spool) lookAtOpen(ctx context.Context, seg *Segment, r *Recovery) (sett
 	}
 	found, _, err := s.glance(name, seg.ID)
 	if !foreign(seg.ID) && (errors.Is(err, mp4.ErrEmpty) || errors.Is(err, mp4.ErrNotSegment)) {
+		if footage, ferr := holdsFootage(name); footage || ferr != nil {
+			return false, errors.Join(err, ferr) // that it cannot be played is said by who reads it through
+		}
 		err := s.giveUp(ctx, *seg, name, time.Time{}, r)
 		return err == nil, err
 	}

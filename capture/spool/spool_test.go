@@ -420,6 +420,11 @@ func TestDamagedFileIsKept(t *testing.T) {
 			_, err := rec.file.WriteAt(damage, 0)
 			must(t, err)
 			must(t, rec.file.Close())
+			must(t, s.Close())
+			s = prepared(t, open(t, s.Dir()))
+			if _, err := os.Stat(filepath.Join(s.Dir(), rec.Path)); err != nil || state(t, s, rec.ID).State != Recording {
+				t.Errorf("a glance has the last word about footage: %v", err)
+			}
 			s, r := reopen(t, s)
 			if r != (Recovery{Missing: 1}) {
 				t.Errorf("recovery: %+v", r)

@@ -204,11 +204,12 @@ func (s *Spool) adopt(ctx context.Context, rows []Segment, r *Recovery) error {
 
 func (s *Spool) sayAdopted(seg Segment, r *Recovery) {
 	r.Adopted++
-	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", seg.End.Sub(seg.Start)).Bool("finished", seg.State == Finished).
+	s.opts.Log.Info().Str("segment", seg.ID).Str("camera", seg.CameraID).Dur("duration", max(0, seg.End.Sub(seg.Start))).Bool("finished", seg.State == Finished).
 		Msg("file without a row adopted")
 }
 
-// giveUpLone settles a file without a row of which nothing can be played.
+// giveUpLone settles a file without a row of which a glance has found nothing that can be
+// played. If it holds footage, whoever reads it through has the last word.
 func (s *Spool) giveUpLone(ctx context.Context, f lone, r *Recovery) error {
 	name, err := s.file(f.path)
 	if err != nil {
@@ -216,6 +217,13 @@ func (s *Spool) giveUpLone(ctx context.Context, f lone, r *Recovery) error {
 	}
 	seg := s.segmentOf(f)
 	seg.State, seg.CameraName = Recording, s.nameOf(f.camera)
+	footage, err := holdsFootage(name)
+	if err != nil {
+		return err
+	}
+	if footage {
+		return s.adopt(ctx, []Segment{seg}, r)
+	}
 	if err := s.adopted(ctx, seg); err != nil {
 		return err
 	}
