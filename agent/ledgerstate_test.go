@@ -20,13 +20,13 @@ import (
 	"recording-agent/capture/spool"
 )
 
-// TestStateWithoutTheLedger: while the ledger cannot be read, the state is told as it
-// was last known, with what is wrong.
-func TestStateWithoutTheLedger(t *testing.T) {
-	const camera = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
-	dir := t.TempDir()
+const builtCamera = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
+
+// builtAgent is an agent with one camera that runs none of its parts.
+func builtAgent(t *testing.T, dir string, log zerolog.Logger) *agent {
+	t.Helper()
 	file := filepath.Join(dir, "agent.toml")
-	text := fmt.Sprintf("[agent]\nclient_name = \"host\"\nstorage = \"local\"\ndata_dir = %q\n[[camera]]\nid = %q\nname = \"Gate\"\nurl = \"rtsp://127.0.0.1:9/x\"\n", filepath.Join(dir, "data"), camera)
+	text := fmt.Sprintf("[agent]\nclient_name = \"host\"\nstorage = \"local\"\ndata_dir = %q\n[[camera]]\nid = %q\nname = \"Gate\"\nurl = \"rtsp://127.0.0.1:9/x\"\n", filepath.Join(dir, "data"), builtCamera)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -34,8 +34,7 @@ func TestStateWithoutTheLedger(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log said
-	a := &agent{cfg: cfg, log: zerolog.New(&log), now: time.Now, started: time.Now(), latencies: status.NewLatencies(), level: &logLevel{}}
+	a := &agent{cfg: cfg, log: log, now: time.Now, started: time.Now(), latencies: status.NewLatencies(), level: &logLevel{}}
 	a.counts = &counts{missing: map[gapKey]time.Duration{}}
 	a.disk, a.reader.trouble = outage.New(a.log, "disk", a.now), outage.New(a.log, "the state is told as it was", a.now)
 	a.leftovers = a.newLeftovers()
@@ -45,6 +44,16 @@ func TestStateWithoutTheLedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.build()
+	return a
+}
+
+// TestStateWithoutTheLedger: while the ledger cannot be read, the state is told as it
+// was last known, with what is wrong.
+func TestStateWithoutTheLedger(t *testing.T) {
+	const camera = builtCamera
+	dir := t.TempDir()
+	var log said
+	a := builtAgent(t, dir, zerolog.New(&log))
 	if err := a.spool.GapBetween(t.Context(), camera, time.Now().Add(-time.Minute), time.Now().Add(-30*time.Second), spool.DiskFull, ""); err != nil {
 		t.Fatal(err)
 	}

@@ -4,41 +4,20 @@ import (
 	"context"
 	"net"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/rs/zerolog"
-
-	"recording-agent/agent/config"
-	"recording-agent/agent/status"
-	"recording-agent/capture/outage"
-	"recording-agent/capture/spool"
 )
 
 // systemd hears that the agent is alive for as long as its parts answer, and nothing
 // while one of them hangs, though the process goes on.
 func TestWatchdogIsSilentWhenAPartHangs(t *testing.T) {
 	dir := t.TempDir()
-	cfg, err := config.Parse("agent.toml", []byte("[agent]\nclient_name = \"host\"\nstorage = \"local\"\ndata_dir = "+strconv.Quote(filepath.Join(dir, "data"))+
-		"\n[[camera]]\nid = \"gate\"\nurl = \"rtsp://127.0.0.1:9/x\"\n"), config.System())
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &agent{cfg: cfg, log: zerolog.Nop(), now: time.Now, started: time.Now(), latencies: status.NewLatencies(), level: &logLevel{}}
-	a.counts = &counts{missing: map[gapKey]time.Duration{}}
-	a.disk, a.reader.trouble = outage.New(a.log, "disk", a.now), outage.New(a.log, "ledger", a.now)
-	a.leftovers = a.newLeftovers()
-	options, clock := a.spoolOptions(), systemClock()
-	options.Clock = &clock
-	if a.spool, err = spool.Open(t.Context(), options); err != nil {
-		t.Fatal(err)
-	}
+	a := builtAgent(t, dir, zerolog.Nop())
 	defer a.spool.Close()
-	a.build()
-
 	socket := filepath.Join(dir, "notify")
 	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
 	if err != nil {

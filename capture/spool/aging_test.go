@@ -150,3 +150,15 @@ func (b *agingBench) months() {
 	must(b.t, b.GapOpened(ctx, "gate", b.host.now(), Unreachable, ""))
 	must(b.t, b.GapClosed(ctx, "gate", b.host.now().Add(time.Second)))
 }
+
+// ages has two stretches pass in which the agent runs: what is there is as old then.
+func (b *agingBench) ages(each time.Duration) {
+	b.t.Helper()
+	for range 2 {
+		_, err := b.Ran(b.t.Context())
+		must(b.t, err)
+		b.host.up += each
+	}
+	_, err := b.Ran(b.t.Context())
+	must(b.t, err)
+}

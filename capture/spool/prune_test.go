@@ -220,13 +220,7 @@ func TestPruningIsStopped(t *testing.T) {
 		b.row("gate", "")
 	}
 	b.host.up += 48 * day
-	for range 2 {
-		_, err := b.Ran(t.Context())
-		must(t, err)
-		b.host.up += 48 * day
-	}
-	_, err := b.Ran(t.Context())
-	must(t, err)
+	b.ages(48 * day)
 	p, err := b.Prune(t.Context(), true, func(time.Duration) bool { return false })
 	if err != nil || p.Segments == 0 || p.Segments > 100 {
 		t.Errorf("%+v, %v", p, err)
@@ -249,13 +243,7 @@ func TestRecordingGoesOnWhilePruning(t *testing.T) {
 		b.host.up += day
 	}
 	b.host.up += time.Minute
-	for range 2 {
-		_, err := b.Ran(t.Context())
-		must(t, err)
-		b.host.up += 47 * day
-	}
-	_, err := b.Ran(t.Context())
-	must(t, err)
+	b.ages(47 * day)
 	pruned, now := make(chan error), b.host.now()
 	go func() {
 		p, err := b.Prune(t.Context(), true, unrested)

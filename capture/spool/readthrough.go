@@ -237,10 +237,11 @@ func (s *Spool) readBeforeLoss(ctx context.Context, seg Segment) {
 // readThroughFile says what the file of a segment holds, after a crash or without a row.
 // Our own is finished first; another recorder's is read as it is.
 func readThroughFile(name, segmentID string, p pace) (mp4.Result, error) {
-	if !foreign(segmentID) {
-		return recoverFile(name, p)
+	read, doing, flag := mp4.Recover, "recover", os.O_RDWR
+	if foreign(segmentID) {
+		read, doing, flag = readForeign, "read", os.O_RDONLY
 	}
-	f, err := openFile(name, os.O_RDONLY)
+	f, err := openFile(name, flag)
 	if err != nil {
 		return mp4.Result{}, err
 	}
@@ -249,12 +250,17 @@ func readThroughFile(name, segmentID string, p pace) (mp4.Result, error) {
 	if err != nil {
 		return mp4.Result{}, err
 	}
-	found, err := mp4.ReadForeign(pacedFile{f, p}, st.Size())
-	if err == nil {
-		found.Checksum, err = mp4.Checksum(pacedFile{f, p}, st.Size())
-	}
+	result, err := read(pacedFile{f, p}, st.Size())
 	if err != nil {
-		return mp4.Result{}, fmt.Errorf("read %s: %w", filepath.Base(name), err)
+		return result, fmt.Errorf("%s %s: %w", doing, filepath.Base(name), err)
 	}
-	return found.Result, nil
+	return result, nil
+}
+
+func readForeign(f mp4.File, size int64) (mp4.Result, error) {
+	found, err := mp4.ReadForeign(f, size)
+	if err == nil {
+		found.Checksum, err = mp4.Checksum(f, size)
+	}
+	return found.Result, err
 }

@@ -170,23 +170,6 @@ func holdsFootage(name string) (bool, error) {
 	return mp4.HoldsFootage(f)
 }
 
-func recoverFile(name string, p pace) (mp4.Result, error) {
-	f, err := openFile(name, os.O_RDWR)
-	if err != nil {
-		return mp4.Result{}, err
-	}
-	defer f.Close()
-	st, err := f.Stat()
-	if err != nil {
-		return mp4.Result{}, err
-	}
-	result, err := mp4.Recover(pacedFile{f, p}, st.Size())
-	if err != nil {
-		return result, fmt.Errorf("recover %s: %w", filepath.Base(name), err)
-	}
-	return result, nil
-}
-
 func (s *Spool) nameOf(cameraID string) string {
 	name := ""
 	if s.opts.CameraName != nil {

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+// startAgain has the host boot under a clock that is not set, and the agent look what there is.
+func (b *unsetBench) startAgain(boot string) {
+	b.t.Helper()
+	b.host.reboot(unix0.Add(30*time.Second), boot)
+	o := testOptions(b.t, b.dir)
+	o.Now, o.Clock, o.Destinations = b.host.now, b.host.clock(), nil
+	var err error
+	b.Spool, err = Open(b.t.Context(), o)
+	must(b.t, err)
+	_, err = b.Prepare(b.t.Context())
+	must(b.t, err)
+}
+
 // What was recorded under a clock that was not set, and has lost its ledger, gets its times
 // together: also if the clock is set while only some of it has rows.
 func TestClockIsSetWhileTakingIn(t *testing.T) {
@@ -17,14 +30,8 @@ func TestClockIsSetWhileTakingIn(t *testing.T) {
 		}
 		b.kill()
 		must(t, os.Remove(filepath.Join(b.dir, "ledger.db")))
-		b.host.reboot(unix0.Add(30*time.Second), "second")
-		o := testOptions(t, b.dir)
-		o.Now, o.Clock, o.Destinations = b.host.now, b.host.clock(), nil
-		var err error
-		b.Spool, err = Open(t.Context(), o)
-		must(t, err)
+		b.startAgain("second")
 		defer b.Spool.Close()
-		prepared(t, b.Spool)
 		files := b.intake.next(20)
 		var r Recovery
 		must(t, b.takeInFiles(t.Context(), files, &r))
@@ -39,7 +46,7 @@ func TestClockIsSetWhileTakingIn(t *testing.T) {
 				t.Errorf("%d wait for their times, %v; of one boot all get them together", n, err)
 			}
 		}
-		_, err = b.TakeIn(t.Context())
+		_, err := b.TakeIn(t.Context())
 		must(t, err)
 		_, err = b.readAll(t.Context(), hurried)
 		must(t, err)
@@ -70,15 +77,9 @@ func TestClockIsSetBeforeWhatWasCutIsRecovered(t *testing.T) {
 		open.parts(t, 30)
 		b.host.up += 30 * time.Second
 		b.kill()
-		b.host.reboot(unix0.Add(30*time.Second), "second")
-		o := testOptions(t, b.dir)
-		o.Now, o.Clock, o.Destinations = b.host.now, b.host.clock(), nil
-		var err error
-		b.Spool, err = Open(t.Context(), o)
-		must(t, err)
+		b.startAgain("second")
 		defer b.Spool.Close()
-		prepared(t, b.Spool)
-		_, err = b.TakeIn(t.Context())
+		_, err := b.TakeIn(t.Context())
 		must(t, err)
 		b.record(20)
 		set := func() {
