@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,7 +77,12 @@ func TestReadDotenv(t *testing.T) {
 // What the predecessor's own library reads.
 func TestReadsWhatPythonDotenvReads(t *testing.T) {
 	const program = `import dotenv, json, sys; print(json.dumps(dotenv.dotenv_values(sys.argv[1], encoding="utf-8-sig", interpolate=False)))`
-	if exec.Command("python3", "-c", "import dotenv").Run() != nil {
+	python := []string{"python3", "/usr/bin/python3"} // packages of the system are the second's
+	at := slices.IndexFunc(python, func(p string) bool { return exec.Command(p, "-c", "import dotenv").Run() == nil })
+	if at < 0 {
+		if os.Getenv("REQUIRE_PEERS") != "" {
+			t.Fatal("python-dotenv is not installed")
+		}
 		t.Skip("python-dotenv is not installed")
 	}
 	for text := range dotenvLines {
@@ -87,7 +93,7 @@ func TestReadsWhatPythonDotenvReads(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		out, err := exec.Command("python3", "-c", program, file).Output()
+		out, err := exec.Command(python[at], "-c", program, file).Output()
 		if err != nil {
 			t.Fatal(err)
 		}
