@@ -135,9 +135,9 @@ func TestJournalOfAHost(t *testing.T) {
 	h.startCameras()
 	h.kill()
 	h.configure()
+	h.said.take()
 	h.start()
-	h.untilStates(20*time.Second, "recording", "recording")
-	time.Sleep(3 * time.Second) // something of a segment is on the disk
+	h.said.await(t, "segment begun") // something of it is on the disk
 	h.kill()
 	h.start()
 	h.untilStates(20*time.Second, "recording", "recording")

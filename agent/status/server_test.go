@@ -321,7 +321,10 @@ func TestConnectionsAreLimited(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	time.Sleep(500 * time.Millisecond)
+	for until := time.Now().Add(10 * time.Second); counting.accepted.Load() < maxConnections && time.Now().Before(until); {
+		time.Sleep(10 * time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // for more
 	if n := counting.accepted.Load(); n != maxConnections {
 		t.Errorf("%d connections were accepted", n)
 	}
